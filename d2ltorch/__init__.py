@@ -1,0 +1,52 @@
+"""Helpers for a book that runs: data, training, plots and shape summaries for eight convolutional networks.
+
+The networks themselves live in the chapters (``chapters/*.ipynb``); this package holds what they share.
+"""
+
+from ._torchvision import (
+    torchvision,  # first: repairs torchvision's import beside a CPU build of torch
+)
+from .animator import Animator
+from .checkpoint import CheckpointError
+from .data import (
+    DataError,
+    DataIter,
+    is_quick,
+    load_data_fashion_mnist,
+    probe_images,
+    show_images,
+    text_labels,
+    try_gpu,
+)
+from .draw import draw_block, draw_network
+from .hardware import report_setup
+from .history import History
+from .recipes import init_xavier, modern_recipe
+from .summary import LayerSummary, layer_summary
+from .train import evaluate, train
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "Animator",
+    "CheckpointError",
+    "DataError",
+    "DataIter",
+    "History",
+    "LayerSummary",
+    "draw_block",
+    "draw_network",
+    "evaluate",
+    "init_xavier",
+    "is_quick",
+    "layer_summary",
+    "load_data_fashion_mnist",
+    "modern_recipe",
+    "probe_images",
+    "report_setup",
+    "show_images",
+    "text_labels",
+    "torchvision",
+    "train",
+    "try_gpu",
+]

@@ -1,0 +1,74 @@
+"""What the tests share: real images where this machine has them, and small files in the same format."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Real images if the environment names a folder or one lies beside the checkout, drawn garments otherwise.
+# Absolute, because notebooks run in the folder that they lie in.
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+if os.environ.get("D2LTORCH_DATA"):
+    os.environ["D2LTORCH_DATA"] = os.path.abspath(os.environ["D2LTORCH_DATA"])
+elif (_BESIDE / "FashionMNIST" / "raw").is_dir():
+    os.environ["D2LTORCH_DATA"] = str(_BESIDE)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> str:
+    """The folder of the real images; the test is skipped where there are none."""
+    root = os.environ.get("D2LTORCH_DATA", "")
+    if not (Path(root) / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").is_file():
+        pytest.skip("no real Fashion-MNIST: set D2LTORCH_DATA")
+    return root
+
+
+@pytest.fixture(scope="session")
+def garments():
+    """The drawn garments as iterators over batches of 64, on the CPU."""
+    import d2ltorch as d2lt
+    from d2ltorch import data
+
+    iterators = []
+    for images, labels in data._drawn_splits(False):
+        is_train = not iterators
+        iterators.append(d2lt.DataIter(images, labels, 64, shuffle=is_train, source="drawn garments"))
+    return iterators
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No mirror to ask, and no memory of an earlier failure."""
+    from d2ltorch import _fetch
+
+    monkeypatch.setattr(_fetch, "_mirrors", lambda root: [])
+    monkeypatch.setattr(_fetch, "_failure", None)
+
+
+def idx_files(num_train: int = 50, num_test: int = 120, seed: int = 0) -> dict[str, bytes]:
+    """Four files in Fashion-MNIST's format with random pixels, by name."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    files = {}
+    for split, count in (("train", num_train), ("t10k", num_test)):
+        pixels = torch.randint(0, 256, (count * 784,), generator=generator, dtype=torch.uint8)
+        labels = torch.randint(0, 10, (count,), generator=generator, dtype=torch.uint8)
+        files[f"{split}-images-idx3-ubyte"] = struct.pack(">4I", 2051, count, 28, 28) + pixels.numpy().tobytes()
+        files[f"{split}-labels-idx1-ubyte"] = struct.pack(">2I", 2049, count) + labels.numpy().tobytes()
+    return files
+
+
+@pytest.fixture
+def small_root(tmp_path) -> Path:
+    """A data folder of 50 training and 120 test images."""
+    raw = tmp_path / "data" / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in idx_files().items():
+        (raw / name).write_bytes(content)
+    return tmp_path / "data"
