@@ -23,9 +23,7 @@ _SCHEMAS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
-_libraries: list[
-    torch.library.Library
-] = []  # a definition lives only as long as its Library object
+_libraries: list[torch.library.Library] = []  # a definition lives only as long as its Library object
 
 
 def _import_torchvision() -> ModuleType:

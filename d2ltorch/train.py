@@ -306,7 +306,7 @@ def _make_animator(animator: bool | Animator, num_epochs: int, rank: int, histor
         legend = ["train loss", "train acc", "test acc"]
         animator = Animator(xlabel="epoch", legend=legend, xlim=[1, max(2, num_epochs)])
     for epoch in range(len(history)):
-        _draw_epoch(animator, history, epoch, "resumed")
+        _draw_epoch(animator, history, epoch, "resumed" if len(history) < num_epochs else "")
     return animator
 
 

@@ -1,0 +1,83 @@
+# make book builds the site, make test passes the tests; each makes .venv first if it is missing.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+STAMP := $(VENV)/.installed
+CHAPTERS := $(addsuffix .ipynb,$(shell sed -n "s/.*file: *\(chapters\/[a-z_]*\).*/\1/p" _toc.yml))
+SITE := _build/html
+PORT ?= 8000
+
+# The real images are used where they are; without them d2ltorch downloads or draws its own.
+DATA := $(wildcard ../shared/data)
+ifneq ($(DATA),)
+export D2LTORCH_DATA ?= $(abspath $(DATA))
+endif
+# Notebooks started from any folder find the kernel and the package of .venv.
+export PATH := $(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+.PHONY: help book test test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
+        clean publish-check set-repository linkcheck
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+# The package is used from where it stands: one line in the environment names this folder.
+$(STAMP): requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"
+	@touch $@
+
+book: $(STAMP)  ## build the site into _build/html; any warning is an error
+	$(BIN)/python book/results/page.py
+	$(BIN)/jupyter-book build . -W -n --keep-going -q
+
+serve: book  ## build, then show the site on http://localhost:8000
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+
+test: test-unit test-notebooks test-site  ## lint, unit tests, chapters re-executed, site in a browser
+
+test-unit: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest tests -m "not colab and not browser"
+
+# Every chapter in quick mode, two at a time with one thread each; outputs are compared with the
+# stored ones, except in cells tagged nbval-ignore-output.
+test-notebooks: $(STAMP)
+	D2LTORCH_QUICK=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest \
+	    -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(wildcard $(CHAPTERS) book/*.ipynb)
+
+test-site: book
+	$(BIN)/python -m pytest tests/test_site.py -n 2 --dist worksteal -m browser
+
+test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
+	$(BIN)/python -m pytest tests -m colab
+
+chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
+	$(BIN)/python book/results/execute.py $(ARGS)
+
+results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
+	$(BIN)/python book/results/run.py $(ARGS)
+
+bench: $(STAMP)  ## measure training speed, import time and build time
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+pdf: book  ## print the whole book into _build/book.pdf with Chromium
+	$(BIN)/python book/_ext/print_pdf.py
+
+linkcheck: book  ## ask every external link of the site
+	$(BIN)/python book/_ext/check_links.py
+
+publish-check: $(STAMP)  ## say what must be set before the site goes live
+	@$(BIN)/python book/_ext/publish.py check
+
+set-repository: $(STAMP)  ## point the book at your copy: make set-repository URL=https://github.com/you/yours
+	@$(BIN)/python book/_ext/publish.py set "$(URL)"
+
+clean:  ## remove what was built; .venv stays
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

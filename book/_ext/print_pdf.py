@@ -1,0 +1,145 @@
+"""make pdf: the whole book as _build/book.pdf, printed by Chromium.
+
+The pages' articles go into one document in the order of the contents, with folds open, so that
+page numbers run through; links between chapters become links inside the PDF.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import posixpath
+import shutil
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build" / "html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NOT_PRINTED = ".headerlink, .copybtn, button, script, .prev-next-footer, .reading-time"
+STYLE = """
+body { background: #fff; padding: 0; }
+article.printed { break-before: page; max-width: none; }
+article.printed:first-of-type { break-before: auto; }
+details > summary { display: none; }
+"""
+FOOTER = """<div style="width:100%;font-size:8px;color:#555;text-align:center">
+<span class="pageNumber"></span></div>"""
+
+
+def pages() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+
+
+def anchor(name: str, identifier: str = "") -> str:
+    return name.replace("/", "-") + (f"--{identifier}" if identifier else "")
+
+
+def article(name: str, names: list[str]):
+    """A page's article with every identifier and link made unique to the one document."""
+    page = BeautifulSoup((SITE / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+    body = page.select_one("article.bd-article")
+    for element in body.select(NOT_PRINTED):
+        element.decompose()
+    for details in body.find_all("details"):
+        details["open"] = ""
+    for element in body.find_all(id=True):
+        element["id"] = anchor(name, element["id"])
+    folder = posixpath.dirname(name)
+    for element in body.find_all(["a", "img"]):
+        key = "href" if element.name == "a" else "src"
+        target = element.get(key, "")
+        parts = urlsplit(target)
+        if not target or parts.scheme:
+            continue
+        path = posixpath.normpath(posixpath.join(folder, parts.path)) if parts.path else name
+        other = path.removesuffix(".html")
+        if other in names:
+            element[key] = "#" + anchor(other, parts.fragment)
+        else:
+            element[key] = f"/{path}"
+        if element.name == "img":
+            element.attrs.pop("loading", None)
+    body.name = "article"
+    body["id"] = anchor(name)
+    body["class"] = ["bd-article", "printed"]
+    return body
+
+
+def document(names: list[str]) -> str:
+    first = BeautifulSoup((SITE / f"{names[0]}.html").read_text(encoding="utf-8"), "html.parser")
+    math = next((n for n in names if "mathjax" in (SITE / f"{n}.html").read_text("utf-8")), None)
+    source = BeautifulSoup((SITE / f"{math or names[0]}.html").read_text("utf-8"), "html.parser")
+    depth = "../" * (math or names[0]).count("/")
+    styles = "".join(
+        f'<link rel="stylesheet" href="/{link["href"].removeprefix("../" * names[0].count("/"))}">'
+        for link in first.select('link[rel="stylesheet"]')
+    )
+    scripts = "".join(
+        f'<script src="/{script["src"].removeprefix(depth)}"></script>'
+        if script.get("src") else str(script)
+        for script in source.find_all("script")
+        if "mathjax" in str(script).lower()
+    )
+    body = "\n".join(str(article(name, names)) for name in names)
+    title = first.title.get_text().split("—")[-1].strip()
+    return (
+        f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head>'
+        f'<meta charset="utf-8"><title>{title}</title>{styles}<style>{STYLE}</style>{scripts}'
+        f"</head><body>{body}</body></html>"
+    )
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args) -> None:
+        pass
+
+
+def main() -> int:
+    from playwright.sync_api import sync_playwright
+
+    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser_path is None:
+        print(f"make pdf needs one of {', '.join(BROWSERS)} on the path; the site is in {SITE}")
+        return 1
+    handler = functools.partial(QuietHandler, directory=str(SITE))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/whole-book.html"
+    text = document(pages())
+    target = SITE.parent / "book.pdf"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="light")
+        page.set_default_timeout(300_000)
+        page.route("**/whole-book.html", lambda route: route.fulfill(
+            body=text, content_type="text/html; charset=utf-8"))
+        page.goto(address, wait_until="networkidle")
+        page.evaluate("() => window.MathJax?.startup?.promise")
+        page.emulate_media(media="print")
+        cut = page.evaluate(
+            "() => [...document.querySelectorAll('pre, table, img')].filter(e =>"
+            " e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)"
+            ".map(e => e.outerHTML.slice(0, 100))"
+        )
+        page.pdf(
+            path=target, format="A4", print_background=True, display_header_footer=True,
+            header_template="<span></span>", footer_template=FOOTER, outline=True, tagged=True,
+            margin={"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
+        )
+        browser.close()
+    server.shutdown()
+    for element in cut:
+        print(f"wider than the paper: {element}")
+    print(f"{target.relative_to(ROOT)}: {target.stat().st_size / 1e6:.1f} MB")
+    return 1 if cut else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""make publish-check and make set-repository: what a copy of the book must set before going live.
+
+The address stands in _config.yml (repository.url, html.baseurl). The first cell of each chapter,
+CITATION.cff, pyproject.toml's links and the README repeat it; ``set`` changes them all.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+REPEATED_IN = ["_config.yml", "CITATION.cff", "README.md", "pyproject.toml", "book/*.md",
+               "chapters/*.ipynb", "d2ltorch/*.py"]
+
+
+def settings() -> dict:
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
+def base_url(url: str) -> str:
+    """Where GitHub Pages serves a repository."""
+    owner, name = url.removeprefix("https://github.com/").split("/")
+    site = f"https://{owner.lower()}.github.io/"
+    return site if f"{name}/".lower() == site.removeprefix("https://") else f"{site}{name}/"
+
+
+def set_repository(url: str) -> int:
+    url = url.strip().rstrip("/").removesuffix(".git")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+        print(f"URL={url!r} is not of the form https://github.com/owner/name; nothing was changed")
+        return 1
+    old = settings()
+    old_url, old_base = old["repository"]["url"].rstrip("/"), old["html"]["baseurl"]
+    # Colab's and raw.githubusercontent's addresses hold the path alone.
+    old_path, path = (u.removeprefix("https://github.com/") for u in (old_url, url))
+    changes = [(re.escape(old_base), base_url(url)), (rf"{re.escape(old_path)}(?![\w-])", path)]
+    for pattern in REPEATED_IN:
+        for file in sorted(ROOT.glob(pattern)):
+            text = file.read_text(encoding="utf-8")
+            new = text
+            for before, after in changes:
+                new = re.sub(before, after, new)
+            if new != text:
+                file.write_text(new, encoding="utf-8")
+                print(f"changed {file.relative_to(ROOT)}")
+    print(f"the book is at {url} and will be served at {base_url(url)}")
+    return 0
+
+
+def check() -> int:
+    config = settings()
+    url, base = config["repository"]["url"], config["html"]["baseurl"]
+    problems = []
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    print(f"repository.url  {url}")
+    print(f"html.baseurl    {base}")
+    if base != base_url(url):
+        print(f"  (GitHub Pages would serve it at {base_url(url)}; right if you have a domain)")
+    remote = git("remote", "get-url", "origin")
+    remote = re.sub(r"^git@github\.com:", "https://github.com/", remote).removesuffix(".git")
+    if remote.startswith("https://github.com/") and remote != url:
+        problems.append(f"this clone comes from {remote}: run make set-repository URL={remote}")
+    if git("branch", "--show-current") not in {"", config["repository"]["branch"]}:
+        problems.append(f"publish from the branch {config['repository']['branch']}")
+    if git("status", "--porcelain"):
+        problems.append("there are uncommitted changes")
+    for chapter in sorted((ROOT / "chapters").glob("*.ipynb")):
+        if f"git+{url}" not in chapter.read_text(encoding="utf-8"):
+            problems.append(f"{chapter.name} installs from another address")
+    print("before going live:")
+    for problem in problems:
+        print(f"  ✗ {problem}")
+    print("  ✓ nothing else in the files" if problems else "  ✓ the files agree")
+    print("  · on GitHub: Settings → Pages → Source: GitHub Actions")
+    print("  · make test and make book pass, then push; the workflow publishes")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["check"]:
+        sys.exit(check())
+    if len(sys.argv) == 3 and sys.argv[1] == "set":
+        sys.exit(set_repository(sys.argv[2]))
+    sys.exit(__doc__)

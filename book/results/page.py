@@ -1,0 +1,325 @@
+"""Write the results page and its figures from the ledger: ``book/results.md`` and ``book/static/results/``.
+
+``make book`` calls this first; nothing is written while the ledger is the one that the page was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import ledger
+
+PAGE = ledger.ROOT / "book" / "results.md"
+FIGURES = ledger.ROOT / "book" / "static" / "results"
+
+# Lowest, median and highest test accuracy after ten epochs of the classic recipe in the stored notebooks of one
+# teaching book (Zhang, Lipton, Li and Smola, Dive into Deep Learning, https://d2l.ai) over two years.
+PUBLISHED = {
+    "lenet": (0.761, 0.802, 0.826),
+    "alexnet": (0.847, 0.880, 0.885),
+    "vgg": (0.906, 0.918, 0.924),
+    "nin": (0.100, 0.843, 0.875),
+    "googlenet": (0.854, 0.889, 0.902),
+    "batch_norm": (0.518, 0.853, 0.892),
+    "resnet": (0.669, 0.910, 0.924),
+    "densenet": (0.755, 0.890, 0.919),
+}
+AIMS = {  # of the modern recipe, set before the runs
+    "lenet": 0.90,
+    "alexnet": 0.93,
+    "vgg": 0.94,
+    "nin": 0.93,
+    "googlenet": 0.935,
+    "batch_norm": 0.91,
+    "resnet": 0.945,
+    "densenet": 0.94,
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5C00")
+MARKERS = "osD^vP*X"
+
+
+def page(records: list[dict]) -> str:
+    """The page's Markdown."""
+    rows = ledger.summarise(records)
+    parts = [
+        "# Results\n\nEvery number on this page comes from a [ledger](results/runs.jsonl): one line for each full run on "
+        "all 60,000 training images of Fashion-MNIST, tested on its 10,000 test images. A chapter's own training is one "
+        "of these runs. *Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
+        "shifted and mirrored images and label smoothing, the same for every network. The spread is the standard "
+        "deviation over seeds; a single run has none, and says less than it seems to.",
+        f"<!-- ledger {digest()} -->",
+        "## Accuracy and cost\n\n" + _table(rows),
+        _missing(records),
+        "```{figure} static/results/accuracy-cost.svg\n:alt: Test accuracy against multiply-adds of one image, on a "
+        "logarithmic axis, one marker for each network and recipe; the numbers are those of the table above.\n\n"
+        "Test accuracy against the multiply-adds that one image costs.\n```",
+        "## Learning curves\n\nTest accuracy after each epoch; where a network has several runs, the line is their mean "
+        "and the band spans the lowest and the highest.\n\n```{figure} static/results/curves.svg\n:alt: One small panel "
+        "for each network with test accuracy by epoch, the classic recipe as a solid line and the modern one dashed.\n"
+        "\nTest accuracy by epoch.\n```",
+        "## What they confuse\n\n" + _confusions(records),
+        _all_wrong(records),
+        "## Beside published numbers\n\n" + _published(rows),
+        "## Repeat a row\n\n"
+        "One command repeats any row and appends it to the ledger, resuming where it was stopped:\n\n"
+        "```bash\npython book/results/run.py --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
+        "`make results` runs everything that is missing, one seed of each network first. A run keeps its seed, precision, "
+        "device, versions, data checksum and commit. The same command on another kind of device gives another sample of "
+        "the same distribution, not the same digits.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(rows: list[dict]) -> str:
+    lines = [
+        "| network | recipe | epochs | test accuracy | parameters | multiply-adds | minutes | hardware |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| [{ledger.TITLES[row['network']]}](../chapters/{row['network']}.ipynb) | {row['recipe']} "
+            f"| {row['epochs']} | {ledger.in_words(row)} | {row['parameters']:,} | {_millions(row['mult_adds'])} "
+            f"| {row['minutes']:.1f} | {', '.join(row['devices'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count < 1e8 else f"{count / 1e6:,.0f} M"
+
+
+def _missing(records: list[dict]) -> str:
+    """What the ledger should hold and does not: five seeds of both recipes at ten epochs."""
+    lacking = []
+    for network in ledger.NETWORKS:
+        for recipe in ledger.RECIPES:
+            runs = len(ledger.select(records, network=network, recipe=recipe, epochs=10))
+            if runs < 5:
+                lacking.append(f"{ledger.TITLES[network]}, {recipe}: {5 - runs}")
+    if not lacking:
+        return ""
+    return (
+        "**Still missing** of five seeds at ten epochs (`make results` runs them; the large networks want a GPU): "
+        + "; ".join(lacking)
+        + "."
+    )
+
+
+def _confusions(records: list[dict]) -> str:
+    """For each network the pair of classes that its best-tested recipe confuses most, from the stored predictions."""
+    import numpy as np
+
+    import d2ltorch as d2lt
+
+    labels = _test_labels()
+    if labels is None:
+        return ""
+    lines = ["| network | wrong of 10,000 | most confused | how often |", "|---|---|---|---|"]
+    for network in ledger.NETWORKS:
+        runs = ledger.select(records, network=network)
+        if not runs:
+            continue
+        run = max(runs, key=lambda r: r["test_acc"][-1])
+        predicted = np.array([int(digit) for digit in run["predictions"]])
+        counts = np.zeros((10, 10), dtype=int)
+        np.add.at(counts, (labels, predicted), 1)
+        np.fill_diagonal(counts, 0)
+        true, taken = np.unravel_index(counts.argmax(), counts.shape)
+        names = d2lt.text_labels([int(true), int(taken)])
+        lines.append(
+            f"| {ledger.TITLES[network]} ({run['recipe']}) | {counts.sum():,} | {names[0]} taken for {names[1]} "
+            f"| {counts[true, taken]} of 1,000 |"
+        )
+    return "The best run of each network, by its stored predictions:\n\n" + "\n".join(lines)
+
+
+def _wrong_in_all(records: list[dict]):
+    """Indices of the test images that the best run of every network gets wrong."""
+    import numpy as np
+
+    labels = _test_labels()
+    best = []
+    for network in ledger.NETWORKS:
+        runs = ledger.select(records, network=network)
+        if runs:
+            best.append(max(runs, key=lambda r: r["test_acc"][-1]))
+    if labels is None or not best:
+        return None, 0
+    wrong = np.ones(len(labels), dtype=bool)
+    for run in best:
+        wrong &= np.array([int(digit) for digit in run["predictions"]]) != labels
+    return np.flatnonzero(wrong), len(best)
+
+
+def _all_wrong(records: list[dict]) -> str:
+    indices, networks = _wrong_in_all(records)
+    if indices is None or networks < 2 or len(indices) == 0:
+        return ""
+    return (
+        f"{len(indices)} test images are wrong in the best run of all {networks} networks in the ledger. The first "
+        "sixteen, with their labels: some are mislabelled, some could be either.\n\n"
+        "```{figure} static/results/all-wrong.png\n:alt: Sixteen small grey images of garments that every network "
+        "misclassifies, each with its label.\n\nTest images that every network gets wrong.\n```"
+    )
+
+
+def _published(rows: list[dict]) -> str:
+    ours = {
+        recipe: {
+            row["network"]: ledger.in_words(row) + f", {row['epochs']} epochs"
+            for row in rows
+            if row["recipe"] == recipe
+        }
+        for recipe in ledger.RECIPES
+    }
+    lines = [
+        "| network | published: lowest – median – highest | ours, classic | ours, modern (aim) |",
+        "|---|---|---|---|",
+    ]
+    for network in ledger.NETWORKS:
+        low, median, high = PUBLISHED[network]
+        lines.append(
+            f"| {ledger.TITLES[network]} | {low:.3f} – {median:.3f} – {high:.3f} | {ours['classic'].get(network, 'not run')} "
+            f"| {ours['modern'].get(network, 'not run')} ({AIMS[network]:.3f}) |"
+        )
+    return (
+        "The published column is the range of test accuracies, ten epochs of the classic recipe, in the stored "
+        "notebooks of [Dive into Deep Learning](https://d2l.ai) over two years. They are single, unseeded runs: "
+        "the lowest of them is what a reader may well get.\n\n" + "\n".join(lines)
+    )
+
+
+def _test_labels():
+    """The real test labels, or None where Fashion-MNIST is not at hand."""
+    import contextlib
+    import io
+
+    import d2ltorch as d2lt
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        _, test_iter = d2lt.load_data_fashion_mnist(256, device="cpu")
+    return test_iter.labels.numpy() if test_iter.source == "Fashion-MNIST" else None
+
+
+def draw_accuracy_cost(records: list[dict], path: Path) -> None:
+    """All networks on one picture: accuracy against multiply-adds."""
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    rows = ledger.summarise(records)
+    for row in rows:
+        i = ledger.NETWORKS.index(row["network"])
+        longest = max(r["epochs"] for r in rows if (r["network"], r["recipe"]) == (row["network"], row["recipe"]))
+        if row["epochs"] != longest:
+            continue
+        filled = row["recipe"] == "classic"
+        ax.errorbar(
+            row["mult_adds"], row["mean"], yerr=row["spread"] or 0, fmt=MARKERS[i], markersize=9, color=COLOURS[i],
+            markerfacecolor=COLOURS[i] if filled else "white", capsize=3,
+        )  # fmt: skip
+        label = ledger.TITLES[row["network"]] if filled else "modern"
+        ax.annotate(label, (row["mult_adds"], row["mean"]), xytext=(8, 5), textcoords="offset points", fontsize=9)
+    ax.set(xscale="log", xlabel="multiply-adds an image", ylabel="test accuracy")
+    ax.margins(x=0.18, y=0.12)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_curves(records: list[dict], path: Path) -> None:
+    """Test accuracy by epoch, a panel for each network, bands over seeds."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    figure, axes = plt.subplots(2, 4, figsize=(7, 3.9), layout="constrained", sharey=True)
+    for ax, network in zip(axes.flat, ledger.NETWORKS):
+        i = ledger.NETWORKS.index(network)
+        for recipe, style in zip(ledger.RECIPES, ("-", "--")):
+            runs = ledger.select(records, network=network, recipe=recipe)
+            longest = max((run["epochs"] for run in runs), default=0)
+            curves = np.array([run["test_acc"] for run in runs if run["epochs"] == longest])
+            if len(curves):
+                epochs = range(1, longest + 1)
+                ax.plot(epochs, curves.mean(0), style, color=COLOURS[i], label=recipe, marker="o", markersize=2.5)
+                ax.fill_between(epochs, curves.min(0), curves.max(0), color=COLOURS[i], alpha=0.2)
+        ax.set_title(ledger.TITLES[network].replace(", channels", "").replace("with batch norm", "+ BN"), fontsize=9)
+        if ax.lines:
+            ax.legend(fontsize=8, loc="lower right")
+    axes[0, 0].set_ylim(0.5, 0.97)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("test accuracy", fontsize=9)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_all_wrong(records: list[dict], path: Path) -> None:
+    """Sixteen images that every network gets wrong."""
+    import matplotlib.pyplot as plt
+
+    import d2ltorch as d2lt
+
+    indices, networks = _wrong_in_all(records)
+    if indices is None or networks < 2 or len(indices) == 0:
+        return
+    _, test_iter = d2lt.load_data_fashion_mnist(256, device="cpu")
+    chosen = indices[:16].tolist()
+    d2lt.show_images(test_iter.images[chosen], d2lt.text_labels(test_iter.labels[chosen]))
+    plt.savefig(path)
+    plt.close("all")
+
+
+def draw_card(network: str, path: Path) -> None:
+    """The title page's picture of a network, from its real shapes."""
+    import matplotlib.pyplot as plt
+    import run
+
+    import d2ltorch as d2lt
+
+    net = eval(run.CLASSIC[network]["builder"], run.definitions(network))
+    size = run.CLASSIC[network]["resize"] or 28
+    d2lt.draw_network(net, (1, 1, size, size))
+    plt.savefig(path, dpi=90)
+    plt.close("all")
+
+
+def digest() -> str:
+    """A fingerprint of the ledger and of this file, which together decide the page."""
+    return hashlib.sha256(ledger.LEDGER.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+
+
+def main() -> None:
+    if PAGE.exists() and digest() in PAGE.read_text(encoding="utf-8"):
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    import d2ltorch  # noqa: F401 - makes its matplotlib style known
+
+    plt.style.use("d2ltorch.book")
+    plt.rcParams["svg.hashsalt"] = "d2ltorch"
+    records = ledger.load()
+    if _test_labels() is None:
+        raise SystemExit(
+            "The ledger has changed since the results page was written, and writing it needs the real Fashion-MNIST: "
+            "set D2LTORCH_DATA or connect to the internet."
+        )
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    draw_accuracy_cost(records, FIGURES / "accuracy-cost.svg")
+    draw_curves(records, FIGURES / "curves.svg")
+    draw_all_wrong(records, FIGURES / "all-wrong.png")
+    cards = ledger.ROOT / "book" / "static" / "cards"
+    cards.mkdir(parents=True, exist_ok=True)
+    for network in ledger.NETWORKS:
+        draw_card(network, cards / f"{network}.png")
+    PAGE.write_text(page(records), encoding="utf-8")
+    print(f"wrote {PAGE.relative_to(ledger.ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Each chapter as Colab runs it: alone in a folder, beside only what Colab ships.
+
+A virtual environment with torch, torchvision, matplotlib, pandas and Jupyter stands in for Colab's
+machine, and git's ``insteadOf`` sends the repository's address to a clone of this working tree.
+The environment is kept in .cache/colab and reused; d2ltorch is taken out again before each run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from chapter import LISTED
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in LISTED]
+PLACE = ROOT / ".cache" / "colab"
+PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
+SHIPPED = [f"{name}=={PINNED[name]}" for name in ("torch", "torchvision", "matplotlib", "pandas")]
+
+pytestmark = [pytest.mark.colab, pytest.mark.slow]
+
+
+def run(*command, **kwargs) -> str:
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **kwargs)
+    assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+def versions(python: Path) -> dict[str, str]:
+    lines = run(python, "-m", "pip", "freeze", "--all").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)
+
+
+@pytest.fixture(scope="session")
+def colab_python() -> Path:
+    """An environment with what Colab ships, and nothing of the book's."""
+    python, stamp = PLACE / "bin" / "python", PLACE / "shipped.txt"
+    if not stamp.exists() or stamp.read_text() != "\n".join(SHIPPED):
+        shutil.rmtree(PLACE, ignore_errors=True)
+        run(sys.executable, "-m", "venv", PLACE)
+        run(python, "-m", "pip", "install", "-q", *SHIPPED, "ipykernel", "nbclient", "nbformat")
+        stamp.write_text("\n".join(SHIPPED))
+    run(python, "-m", "pip", "uninstall", "-q", "-y", "d2ltorch", "torchinfo")
+    return python
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory) -> Path:
+    """A repository with the working tree as its one commit, as a reader's clone would hold it."""
+    folder = tmp_path_factory.mktemp("clone") / "d2ltorch"
+    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    author = ["-c", "user.name=Reader", "-c", "user.email=reader@example.org"]
+    run("git", "init", "-q", "-b", "main", cwd=folder)
+    run("git", "add", "-A", cwd=folder)
+    run("git", *author, "commit", "-q", "-m", "The working tree", cwd=folder)
+    return folder
+
+
+EXECUTE = """
+import sys, nbformat
+from nbclient import NotebookClient
+notebook = nbformat.read(sys.argv[1], as_version=4)
+NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+nbformat.write(notebook, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_runs_alone(chapter, colab_python, clone, tmp_path):
+    run(colab_python, "-m", "pip", "uninstall", "-q", "-y", "d2ltorch", "torchinfo")
+    before = versions(colab_python)
+    assert "d2ltorch" not in before
+    folder, home = tmp_path / "content", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    shutil.copy2(chapter, folder / chapter.name)
+    settings = home / "gitconfig"
+    settings.write_text(
+        f'[url "file://{clone}"]\n\tinsteadOf = {CONFIG["repository"]["url"]}\n'
+        "[safe]\n\tdirectory = *\n"
+    )
+    environment = {
+        key: value for key, value in os.environ.items()
+        if key not in {"PYTHONPATH", "VIRTUAL_ENV", "JUPYTER_PATH"}
+    } | {
+        "PATH": f"{colab_python.parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_CONFIG_GLOBAL": str(settings),
+        "D2LTORCH_QUICK": "1",
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    run(colab_python, "-c", EXECUTE, chapter.name, cwd=folder, env=environment)
+    after = versions(colab_python)
+    changed = {name: (old, after.get(name)) for name, old in before.items()
+               if after.get(name) != old}
+    assert not changed, f"opening the chapter changed what Colab has: {changed}"
+    freeze = run(colab_python, "-m", "pip", "freeze")
+    assert "d2ltorch" in freeze, "the first cell did not install the package"
+    text = (folder / chapter.name).read_text(encoding="utf-8")
+    assert '"output_type": "error"' not in text

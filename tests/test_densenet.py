@@ -1,0 +1,195 @@
+"""The DenseNet chapter: counts and shapes, torchvision's answers, memory, feature reuse, learning."""
+
+import copy
+import json
+import re
+
+import pytest
+import torch
+from chapter import CHAPTERS, definitions
+from torch import nn
+from torch.nn import functional as F
+
+from d2ltorch import torchvision
+
+DENSENET = definitions("densenet")
+DenseBlock = DENSENET["DenseBlock"]
+
+
+def num_params(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_teaching_layout_has_the_stated_number_of_parameters():
+    net = DENSENET["densenet"]()
+    assert num_params(net) == 757_322
+    biases = sum(m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d))
+    assert num_params(net) + biases == 758_226
+    assert all(m.bias is None for m in net.modules() if isinstance(m, nn.Conv2d))
+
+
+@pytest.mark.parametrize(("name", "arch"), [("densenet169", (6, 12, 32, 32)), ("densenet201", (6, 12, 48, 32))])
+def test_deeper_configurations_of_the_paper(name, arch):
+    with torch.device("meta"):
+        ours = DENSENET["densenet"](arch, 32, 3, 1000, DENSENET["bottleneck_block"])
+        theirs = getattr(torchvision.models, name)(weights=None)
+    assert num_params(ours) == num_params(theirs)
+
+
+def test_densenet121_is_torchvisions():
+    theirs, weights = DENSENET["torchvision_reference"]("densenet121", pretrained=False)
+    ours = DENSENET["densenet121"](in_channels=3, num_classes=1000).eval()
+    assert weights == "random"
+    assert num_params(ours) == num_params(theirs) == 7_978_856
+    DENSENET["copy_weights"](theirs, ours)
+    X = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = theirs(X)
+        assert logits.std() > 1e-3  # a network that answers the same to everything would prove nothing
+        assert (ours(X) - logits).abs().max() <= 1e-5
+
+
+def test_pretrained_switch_goes_on_with_random_weights_without_a_network(monkeypatch, capsys):
+    def refuse(*args, weights=None):
+        if weights is not None:
+            raise OSError("no route to host")
+        return build()
+
+    build = torchvision.models.densenet121
+    monkeypatch.setattr(torchvision.models, "densenet121", refuse)
+    net, weights = DENSENET["torchvision_reference"]("densenet121", pretrained=True)
+    assert weights == "random" and not net.training
+    assert "could not fetch" in capsys.readouterr().out
+
+
+def test_two_layers_on_three_channels_with_growth_ten_give_23():
+    block = DenseBlock(2, 3, 10)
+    X = torch.rand(4, 3, 8, 8)
+    Y = block(X)
+    assert Y.shape == (4, 23, 8, 8) and block.out_channels == 23
+    assert torch.equal(Y[:, :3], X)
+    assert DENSENET["transition_block"](23, 10)(Y).shape == (4, 10, 4, 4)
+
+
+def test_each_layer_reads_all_that_came_before():
+    block = DenseBlock(3, 4, 2).eval()
+    X = torch.rand(1, 4, 5, 5)
+    Y = block(X)
+    for i, layer in enumerate(block.layers):
+        read = 4 + 2 * i
+        assert torch.allclose(layer(Y[:, :read]), Y[:, read : read + 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [96, 224])
+def test_shapes_of_the_stages(size):
+    X, shapes = torch.zeros(1, 1, size, size), []
+    with torch.no_grad():
+        for part in DENSENET["densenet"]().eval():
+            X = part(X)
+            shapes.append(tuple(X.shape[1:]))
+    side = size // 4
+    channels = [64, 192, 96, 224, 112, 240, 120, 248]
+    sides = [side, side, side // 2, side // 2, side // 4, side // 4, side // 8, side // 8]
+    assert shapes == [(c, s, s) for c, s in zip(channels, sides)] + [(10,)]
+
+
+def test_the_head_averages():
+    norm, relu, *_, dense = head = DENSENET["densenet"]().eval()[-1]
+    X = torch.randn(2, 248, 3, 3)
+    assert torch.allclose(head(X), dense(relu(norm(X)).mean(dim=(2, 3))), atol=1e-5)
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+def test_checkpointing_changes_neither_output_nor_gradients(use_reentrant, monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(DENSENET["CheckpointedDenseBlock"], "use_reentrant", use_reentrant)
+    plain, thrifty = DenseBlock(4, 6, 4), DENSENET["CheckpointedDenseBlock"](4, 6, 4)
+    thrifty.load_state_dict(plain.state_dict())
+    results = []
+    for block in (plain, thrifty):
+        X = torch.rand(3, 6, 7, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        Y = block(X)
+        Y.square().mean().backward()
+        results.append([Y, X.grad, *(p.grad for p in block.parameters())])
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*results))
+    assert [b.layers[0][0].num_batches_tracked.item() for b in (plain, thrifty)] == [1, 2]
+
+
+def test_feature_reuse_finds_the_source_that_is_read():
+    block = DenseBlock(3, 6, 2)
+    with torch.no_grad():
+        for layer in block.layers:
+            layer[2].weight.fill_(0.1)
+        block.layers[2][2].weight[:, 6:8] = 0.5  # layer 3 listens to layer 1 above all
+    reader = nn.Conv2d(block.out_channels, 4, 1)
+    table = DENSENET["feature_reuse"](block, reader)
+    assert table.shape == (4, 4)
+    assert table[2, :3].argmax() == 1 and table[2, 3].isnan()
+    assert table[2, 1] / table[2, 0] == pytest.approx(5)
+    assert table[:, :1].isfinite().all() and table[3].isfinite().all()
+
+
+def test_scaled_reuse_sees_a_silenced_source():
+    block = DenseBlock(3, 8, 4)
+    nn.init.zeros_(block.layers[1][0].weight[8:])
+    before = copy.deepcopy(block.state_dict())
+    assert DENSENET["scaled_reuse"](block)[1, 1] == 0
+    assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
+
+
+def test_gradient_by_layer_leaves_the_network_as_it_was():
+    net = DENSENET["small_densenet"](4).eval()
+    before = copy.deepcopy(net.state_dict())
+    values = DENSENET["gradient_by_layer"](net, torch.rand(4, 1, 28, 28), torch.arange(4))
+    assert len(values) == 15 and not net.training
+    assert all(p.grad is None for p in net.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_added_features_keep_the_number_of_channels():
+    block = DENSENET["AddBlock"](3, 6)
+    X = torch.rand(2, 6, 5, 5)
+    assert block(X).shape == X.shape
+    for layer in block.layers:
+        nn.init.zeros_(layer[2].weight)
+    assert torch.equal(block(X), X)
+
+
+@pytest.mark.parametrize("builder", ["densenet", "small_densenet"])
+def test_learns_one_batch_by_heart(builder):
+    torch.manual_seed(0)
+    net = DENSENET["densenet"]() if builder == "densenet" else DENSENET["small_densenet"](8)
+    X, y = torch.rand(10, 1, 32, 32), torch.arange(10)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(X), y)
+        loss.backward()
+        optimizer.step()
+        if loss < 0.05:
+            break
+    assert (net(X).argmax(dim=1) == y).all()
+
+
+NETWORKS = {
+    "LeNet": ("lenet", "lenet"),
+    "AlexNet": ("alexnet", "alexnet"),
+    "VGG-11": ("vgg", "vgg"),
+    "NiN": ("nin", "nin"),
+    "GoogLeNet": ("googlenet", "googlenet"),
+    "LeNet, batch norm": ("batch_norm", "lenet_bn"),
+    "ResNet-18": ("resnet", "resnet18"),
+    "DenseNet": ("densenet", "densenet"),
+}
+
+
+@pytest.mark.parametrize("label", NETWORKS)
+def test_the_closing_comparison_quotes_the_chapters(label):
+    cells = json.loads((CHAPTERS / "densenet.ipynb").read_text(encoding="utf-8"))["cells"]
+    source = next("".join(c["source"]) for c in cells if '"LeNet, batch norm": ' in "".join(c["source"]))
+    quoted = int(re.search(rf'"{label}": ([\d_]+)', source)[1])
+    chapter, builder = NETWORKS[label]
+    namespace = definitions(chapter)
+    with torch.device("meta"):
+        net = namespace[builder](namespace["conv_arch"]) if builder == "vgg" else namespace[builder]()
+    assert num_params(net) == quoted

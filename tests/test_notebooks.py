@@ -1,0 +1,211 @@
+"""The stored chapters: executed in order, clean, and readable wherever a notebook is shown."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from chapter import LISTED
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in LISTED]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+CODE_TAGS = {"setup", "imports", "definition", "hide-input", "hide-cell", "nbval-ignore-output"}
+TEXT_TAGS = {"ledger"}
+LONGEST_CELL = 25
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"`[^`\n]+`")
+
+pytestmark = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+@cache
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def text_cells(path: Path) -> list:
+    return [cell for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def outputs(path: Path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            yield cell, output
+
+
+def prose(cell) -> str:
+    """A text cell without its code."""
+    return INLINE_CODE.sub("", FENCE.sub("", cell.source))
+
+
+def show(cell) -> str:
+    return f"cell {cell.get('execution_count', cell.get('id'))}: {cell.source.splitlines()[:1]}"
+
+
+def headings(path: Path) -> list[tuple[int, str]]:
+    found = []
+    for cell in text_cells(path):
+        for match in re.finditer(r"^(#{1,6})\s+(.+)$", FENCE.sub("", cell.source), re.MULTILINE):
+            found.append((len(match[1]), match[2].strip()))
+    return found
+
+
+def test_valid_and_executed_in_order(path):
+    nbformat.validate(read(path))
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1)), "execute the whole notebook: make chapters"
+
+
+def test_no_error_and_nothing_on_stderr(path):
+    for cell, output in outputs(path):
+        assert output.output_type != "error", show(cell)
+        assert output.get("name") != "stderr", f"{show(cell)}: {output.text[:200]}"
+
+
+def test_stored_from_a_full_run_on_real_images(path):
+    for cell, output in outputs(path):
+        text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+        assert "quick mode" not in text.lower(), f"{show(cell)}: stored from quick mode"
+        assert "drawn garments" not in text.lower(), f"{show(cell)}: stored without the real images"
+
+
+def test_outputs_need_no_script_and_no_other_host(path):
+    allowed = {"text/plain", "image/png"}
+    for cell, output in outputs(path):
+        kinds = set(output.get("data", {}))
+        assert kinds <= allowed, f"{show(cell)}: {sorted(kinds - allowed)}"
+
+
+def test_metadata_is_clean(path):
+    notebook = read(path)
+    assert set(notebook.metadata) <= {"accelerator", "colab", "kernelspec", "language_info"}
+    assert notebook.metadata.accelerator == "GPU"
+    assert notebook.metadata.kernelspec == {
+        "display_name": "Python 3", "language": "python", "name": "python3"}
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "mystnb"}, show(cell)
+        assert not cell.get("attachments"), show(cell)
+        if "mystnb" in cell.metadata:
+            assert set(cell.metadata.mystnb) == {"image"} == {*cell.metadata.mystnb}, show(cell)
+            assert set(cell.metadata.mystnb.image) == {"alt"}, show(cell)
+    for cell, output in outputs(path):
+        assert not output.get("metadata"), f"{show(cell)}: an output's metadata"
+
+
+def test_tags_are_known(path):
+    for cell in read(path).cells:
+        tags = cell.metadata.get("tags", [])
+        known = CODE_TAGS if cell.cell_type == "code" else TEXT_TAGS
+        assert set(tags) <= known, f"{show(cell)}: {tags}"
+        assert len(tags) == len(set(tags)), f"{show(cell)}: {tags}"
+
+
+def test_every_figure_says_what_it_shows(path):
+    seen = set()
+    for cell in code_cells(path):
+        figures = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        assert figures <= 1, f"{show(cell)}: split a cell that shows {figures} figures"
+        if figures:
+            assert len(alt) >= 25, f"{show(cell)}: no alternative text, or a short one: {alt!r}"
+            assert alt not in seen, f"{show(cell)}: the same alternative text twice"
+            seen.add(alt)
+        else:
+            assert not alt, f"{show(cell)}: alternative text without a figure"
+
+
+def test_set_up_comes_first_and_agrees_with_the_configuration(path):
+    first = code_cells(path)[0]
+    assert first.metadata.get("tags") == ["setup", "nbval-ignore-output"]
+    url = CONFIG["repository"]["url"]
+    assert f'%pip install -q "git+{url}"' in first.source
+    everything = "\n".join(cell.source for cell in read(path).cells)
+    assert everything.count("%pip") + everything.count("!pip") == 1
+    owners = {match.lower() for match in re.findall(
+        r"github\.com/([\w.-]+/d2ltorch)\b", everything, re.IGNORECASE)}
+    assert owners <= {url.removeprefix("https://github.com/").lower()}
+
+
+def test_definitions_come_after_imports(path):
+    tags = [tag for cell in code_cells(path) for tag in cell.metadata.get("tags", [])
+            if tag in {"setup", "imports", "definition"}]
+    assert tags[:2] == ["setup", "imports"]
+    assert "definition" in tags
+
+
+def test_cells_fit_a_screen(path):
+    for cell in code_cells(path):
+        lines = cell.source.splitlines()
+        # A plot's long code is folded on the site; a line much wider than the page would scroll far.
+        longest = 35 if "hide-input" in cell.metadata.get("tags", []) else LONGEST_CELL
+        assert len(lines) <= longest, f"{show(cell)}: {len(lines)} lines"
+        assert max(map(len, lines)) <= 160, f"{show(cell)}: a line over 160 characters"
+        assert "clear_output" not in cell.source and "tqdm" not in cell.source, show(cell)
+        assert cell.source == cell.source.strip(), f"{show(cell)}: blank lines at an end"
+
+
+def test_text_is_plain_markdown(path):
+    for cell in text_cells(path):
+        text = prose(cell)
+        html = re.findall(r"</?([a-zA-Z][\w-]*)(?:\s[^>]*)?>", re.sub(r"\$[^$]*\$", "", text))
+        assert set(html) <= {"details", "summary"}, f"{show(cell)}: {html}"
+        assert not re.search(r"^(:::|```)\{", cell.source, re.MULTILINE), f"{show(cell)}: directive"
+        assert not re.search(r"\{[a-z:-]+\}`", cell.source), f"{show(cell)}: a role"
+        assert not re.search(r"@@\w+@@", cell.source), f"{show(cell)}: a placeholder is left"
+        assert not re.search(r"!\[[^\]]*\]\(", text), f"{show(cell)}: figures are drawn by code"
+        opened, closed = cell.source.count("<details>"), cell.source.count("</details>")
+        assert opened == closed == cell.source.count("<summary>"), f"{show(cell)}: unbalanced"
+
+
+def test_headings(path):
+    levels = [level for level, _ in headings(path)]
+    assert levels[0] == 1 and levels.count(1) == 1, "one title, at the top"
+    skips = [titles for titles in zip(headings(path), headings(path)[1:])
+             if titles[1][0] > titles[0][0] + 1]
+    assert not skips
+    titles = [title for _, title in headings(path)]
+    assert len(titles) == len(set(titles)), "two headings with the same words"
+
+
+def slug(title: str) -> str:
+    """The anchor that a heading gets, as on GitHub."""
+    title = re.sub(r"[`*_$\\]", "", title).lower()
+    return re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-")
+
+
+def test_links_lead_somewhere(path):
+    for cell in text_cells(path):
+        for label, target in re.findall(r"(?<!!)\[([^\]]+)\]\(([^)\s]+)\)", prose(cell)):
+            assert label.lower() not in {"here", "link", "this"}, f"{show(cell)}: [{label}]"
+            if target.startswith("https://"):
+                continue
+            assert not target.startswith("http://"), f"{show(cell)}: {target}"
+            file, _, anchor = target.partition("#")
+            other = (path.parent / file).resolve() if file else path
+            assert other.is_file(), f"{show(cell)}: no such file: {target}"
+            if anchor and other.suffix == ".ipynb":
+                anchors = {slug(title) for _, title in headings(other)}
+                assert anchor in anchors, f"{show(cell)}: no such heading: {target}"
+
+
+def test_exercises_have_solutions(path):
+    source = "\n".join(cell.source for cell in text_cells(path))
+    coded = [cell for cell in code_cells(path) if "hide-cell" in cell.metadata.get("tags", [])]
+    assert source.count("<details>") + len(coded) >= 5
+    assert len(coded) >= 2, "at least two exercises are solved in code"
+
+
+def test_checked_cells_are_the_rule(path):
+    """Only outputs that training, timing, devices or the images change may go uncompared."""
+    cells = code_cells(path)
+    ignored = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
+    assert len(ignored) <= len(cells) // 2, f"{len(ignored)} of {len(cells)} cells are not compared"

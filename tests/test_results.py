@@ -1,0 +1,177 @@
+"""The ledger, what runs it, and everything that quotes it."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "book" / "results"))
+
+import ledger  # noqa: E402
+import page  # noqa: E402
+import quote  # noqa: E402
+import run  # noqa: E402
+from chapter import LISTED  # noqa: E402
+
+import d2ltorch as d2lt  # noqa: E402
+
+RECORDS = ledger.load()
+WRITTEN = LISTED
+PARAMETERS = {
+    "lenet": 61_706,
+    "alexnet": 46_764_746,
+    "vgg": 43_093_322,
+    "nin": 1_992_166,
+    "googlenet": 5_977_530,
+    "batch_norm": 62_158,
+    "resnet": 11_175_370,
+    "densenet": 757_322,
+}
+RATES = {  # learning rate, batch size, input of the classic recipe
+    "lenet": (0.9, 256, 28),
+    "alexnet": (0.01, 128, 224),
+    "vgg": (0.05, 128, 224),
+    "nin": (0.1, 128, 224),
+    "googlenet": (0.1, 128, 96),
+    "batch_norm": (1.0, 256, 28),
+    "resnet": (0.05, 256, 96),
+    "densenet": (0.1, 256, 96),
+}
+
+
+def cells(name):
+    return json.loads((ROOT / "chapters" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def training_cell(name):
+    found = [i for i, cell in enumerate(cells(name)) if "history = d2lt.train(" in "".join(cell["source"])]
+    assert len(found) == 1, f"{name} has {len(found)} headline trainings"
+    return found[0]
+
+
+# --- the records ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: f"{r['network']}-{r['recipe']}-{r['seed']}-{r['epochs']}")
+def test_a_record_is_whole_and_consistent(record):
+    assert record["network"] in ledger.NETWORKS and record["recipe"] in ledger.RECIPES
+    for column in ledger.SERIES:
+        assert len(record[column]) == record["epochs"]
+    assert all(0 <= accuracy <= 1 for accuracy in record["train_acc"] + record["test_acc"])
+    assert record["parameters"] == PARAMETERS[record["network"]]
+    assert record["data"]["source"] == "Fashion-MNIST"
+    rate = 60_000 * record["epochs"] / sum(record["seconds"])
+    assert record["examples_per_second"] == pytest.approx(rate, rel=1e-3)
+    for key in ("peak_memory_mb", "mult_adds", "precision", "device", "versions", "commit"):
+        assert record[key]
+
+
+def test_predictions_give_the_accuracy_that_the_record_states():
+    _, test_iter = d2lt.load_data_fashion_mnist(256, device="cpu")
+    if test_iter.source != "Fashion-MNIST":
+        pytest.skip(f"needs the real test labels, has {test_iter.source}")
+    for record in RECORDS:
+        predicted = torch.tensor([int(digit) for digit in record["predictions"]])
+        accuracy = (predicted == test_iter.labels).float().mean().item()
+        assert accuracy == pytest.approx(record["test_acc"][-1], abs=2e-4)
+
+
+def test_no_run_is_recorded_twice():
+    keys = [(r["network"], r["recipe"], r["seed"], r["epochs"], r["device"]) for r in RECORDS]
+    assert len(keys) == len(set(keys))
+
+
+# --- the runner -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_classic_recipe_is_the_one_that_the_chapter_shows(name):
+    source = "".join(cells(name)[training_cell(name)]["source"])
+    settings = run.CLASSIC[name]
+    lr, batch_size, size = RATES[name]
+    assert (settings["lr"], settings["batch_size"], settings["resize"] or 28) == (lr, batch_size, size)
+    shown = re.findall(r"(?<![\w.])\d+(?:\.\d+)?", source)
+    assert str(lr) in shown and str(batch_size) in shown
+    assert size == 28 or f"resize={size}" in source
+    assert settings["builder"] in source and settings["init"] in source
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_runner_builds_the_chapters_network(name):
+    with torch.device("meta") if PARAMETERS[name] > 10**7 else torch.device("cpu"):
+        net = eval(run.CLASSIC[name]["builder"], run.definitions(name))
+    assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS[name]
+
+
+def test_missing_runs_come_most_valuable_first_and_never_twice():
+    first = {"network": "lenet", "recipe": "classic", "seed": 0, "epochs": 10}
+    missing = run.missing_runs([first], list(ledger.NETWORKS), list(ledger.RECIPES), 2, 10)
+    assert len(missing) == 2 * 2 * 8 - 1
+    assert ("lenet", "classic", 0, 10) not in missing
+    assert {seed for _, _, seed, _ in missing[:15]} == {0}
+    assert next(network for network, recipe, _, _ in missing if recipe == "classic") == "batch_norm"
+
+
+def test_a_run_leaves_a_record_that_the_page_can_quote(tmp_path, monkeypatch):
+    monkeypatch.setenv("D2LTORCH_QUICK", "1")
+    images = torch.zeros(40, 1, 28, 28, dtype=torch.uint8)
+    both = d2lt.DataIter(images, torch.arange(40) % 10, 20, source="Fashion-MNIST")
+    monkeypatch.setattr(d2lt, "load_data_fashion_mnist", lambda *_, **__: (both, both))
+    history, record = run.train_once("lenet", "modern", 3, 1)
+    path = tmp_path / "runs.jsonl"
+    ledger.append(record, path)
+    ledger.append(record | {"seed": 4, "test_acc": [0.5]}, path)
+    row = ledger.summarise(ledger.load(path))[0]
+    assert row["runs"] == 2 and row["mean"] == pytest.approx((history.test_acc[0] + 0.5) / 2)
+    assert row["spread"] == pytest.approx(abs(history.test_acc[0] - 0.5) / 2**0.5)
+    assert ledger.in_words(row) == f"{row['mean']:.3f} ± {row['spread']:.3f} (2 runs)"
+    assert len(record["predictions"]) == 40 and record["mult_adds"] > 400_000
+    path.write_text(path.read_text() + '{"network": "le')
+    with pytest.raises(ValueError, match="line 3"):
+        ledger.load(path)
+
+
+def test_held_out_images_are_never_trained_on():
+    images = torch.arange(6_000).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)
+    whole = d2lt.DataIter(images, torch.arange(6_000) % 10, 100, shuffle=True)
+    train_iter, held_out = run._hold_out(whole)
+    kept = set(train_iter.images[:, 0, 0, 0].tolist())
+    assert len(kept) == 1_000 and len(held_out.labels) == 5_000
+    assert kept.isdisjoint(held_out.images[:, 0, 0, 0].tolist())
+    assert train_iter.shuffle and not held_out.shuffle
+
+
+# --- one truth --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_chapter_quotes_the_ledger(name):
+    assert not quote.update(ROOT / "chapters" / f"{name}.ipynb", RECORDS, check=True), "run book/results/quote.py"
+
+
+@pytest.mark.parametrize("path", quote.FRONT_PAGES, ids=lambda path: path.name)
+def test_front_pages_quote_the_ledger(path):
+    assert not quote.update_front_page(path, quote.FRONT_PAGES[path], RECORDS, check=True), "run book/results/quote.py"
+
+
+def test_results_page_was_made_from_this_ledger():
+    assert page.digest() in page.PAGE.read_text(encoding="utf-8"), "run book/results/page.py"
+    for row in ledger.summarise(RECORDS):
+        assert ledger.in_words(row) in page.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_stored_training_is_a_run_of_the_ledger(name):
+    stored = json.dumps([cell.get("outputs", []) for cell in cells(name)[training_cell(name) :]])
+    found = re.search(r"loss (\S+), train acc (\S+), test acc (\S+) after (\d+) epochs?", stored)
+    assert found, f"{name} stores no line of its headline training"
+    if "of 60,000" in stored[found.start() : found.start() + 300]:
+        pytest.skip(f"{name} was last executed on a part of the images, on a CPU")
+    accuracy, epochs = float(found[3]), int(found[4])
+    runs = ledger.select(RECORDS, network=name, recipe="classic", epochs=epochs)
+    accuracies = [record["test_acc"][-1] for record in runs]
+    assert min(accuracies) - 0.0005 <= accuracy <= max(accuracies) + 0.0005
