@@ -47,8 +47,12 @@ def cells(name):
     return json.loads((ROOT / "chapters" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
 
 
+def is_headline(source):
+    return any(line.startswith("history = d2lt.train(") for line in source.splitlines())
+
+
 def training_cell(name):
-    found = [i for i, cell in enumerate(cells(name)) if "history = d2lt.train(" in "".join(cell["source"])]
+    found = [i for i, cell in enumerate(cells(name)) if is_headline("".join(cell["source"]))]
     assert len(found) == 1, f"{name} has {len(found)} headline trainings"
     return found[0]
 

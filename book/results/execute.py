@@ -27,7 +27,7 @@ from PIL import Image
 
 CHAPTERS = ledger.ROOT / "chapters"
 METADATA = ("accelerator", "colab", "kernelspec", "language_info")
-TRAINING = "history = d2lt.train("
+TRAINING = "\nhistory = d2lt.train("
 
 PROBE = """
 import json, sys
@@ -47,7 +47,7 @@ def execute(name: str) -> dict:
         record_path = Path(folder) / "record.json"
         code_cells = [cell.source if cell.cell_type == "code" else "" for cell in notebook.cells]
         code = PROBE.format(results=str(Path(__file__).parent), name=name, path=str(record_path))
-        headline = next(i for i, cell in enumerate(code_cells) if TRAINING in cell)
+        headline = next(i for i, cell in enumerate(code_cells) if TRAINING in "\n" + cell)
         notebook.cells.insert(headline + 1, nbformat.v4.new_code_cell(code))
         resources = {"metadata": {"path": folder}}
         NotebookClient(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,11 @@ TITLES = {
 }
 RECIPES = ("classic", "modern")
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
+
+
+def listed() -> list[str]:
+    """The chapters in the book's table of contents; one that has not been executed in full yet is not among them."""
+    return re.findall(r"file: *chapters/(\w+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def load(path: Path = LEDGER) -> list[dict]:

@@ -93,8 +93,10 @@ def front_table(prefix: str, records: list[dict]) -> str:
 
 def cards(prefix: str, records: list[dict]) -> str:
     """The title page's cards (sphinx-design), one for each network."""
-    parts = ["::::{grid} 1 2 2 2", ":gutter: 3"]
+    parts = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
     for network, (year, idea) in IDEAS.items():
+        if network not in ledger.listed():
+            continue
         row = best_row(network, records)
         result = (
             f"test accuracy {ledger.in_words(row)}, {row['recipe']} recipe · {row['mult_adds'] / 1e6:,.1f} M multiply-adds"
@@ -107,10 +109,12 @@ def cards(prefix: str, records: list[dict]) -> str:
             ":link-type: doc",
             f":img-top: static/cards/{network}.png",
             f":img-alt: {ledger.TITLES[network]} drawn as a row of boxes from its real shapes",
+            "",
             f"{year} · {idea}",
-            "+++",
+            "",
             result,
             ":::",
+            "",
         ]
     return "\n".join([*parts, "::::"])
 
