@@ -399,6 +399,7 @@ def test_classes_that_do_not_exist(y, error, message):
 )
 def test_images_are_drawn_in_a_grid(images):
     plt.close("all")
+    plt.rcdefaults()  # whatever style an earlier test chose
     assert d2lt.show_images(images, [str(i) for i in range(10)], num_cols=4) is None
     (number,) = plt.get_fignums()
     figure = plt.figure(number)

@@ -209,6 +209,7 @@ def test_page_in_the_browser(tab, axe_source, name):
         # One of each kind of code token is tested below; thousands would take most of the time.
         tab.evaluate("document.querySelectorAll('div.highlight pre, mjx-container')"
                      ".forEach(e => { e.textContent = e.textContent })")
+        tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
         problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
         tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
         use_theme(tab, "dark")
