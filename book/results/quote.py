@@ -101,7 +101,7 @@ def cards(prefix: str, records: list[dict]) -> str:
         result = (
             f"test accuracy {ledger.in_words(row)}, {row['recipe']} recipe · {row['mult_adds'] / 1e6:,.1f} M multiply-adds"
             if row
-            else "not yet run"
+            else "no run on all images yet"
         )
         parts += [
             f":::{{grid-item-card}} {ledger.TITLES[network]}",
