@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 
 # The chapters of the book, in its order; one that has not been executed in full yet is not listed.
@@ -31,3 +34,17 @@ def definitions(name: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": f"chapters.{name}"}
     exec(compile(_source(name), f"chapters/{name}.ipynb", "exec"), namespace)
     return namespace
+
+
+def num_params(net: nn.Module) -> int:
+    """The parameters of ``net``, each counted once."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def stage_shapes(net: nn.Module, *shape: int) -> list[tuple[int, ...]]:
+    """What each stage of ``net`` makes of an input of ``shape``, without the batch axis; moves ``net`` to meta."""
+    X, shapes = torch.empty(shape, device="meta"), []
+    for stage in net.to("meta"):
+        X = stage(X)
+        shapes.append(tuple(X.shape[1:]))
+    return shapes

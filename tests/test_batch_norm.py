@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from chapter import definitions
+from chapter import definitions, num_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -11,10 +11,6 @@ from torch.nn import functional as F
 BATCH_NORM = definitions("batch_norm")
 BatchNorm = BATCH_NORM["BatchNorm"]
 CASES = [(2, nn.BatchNorm1d, (16, 5)), (4, nn.BatchNorm2d, (4, 5, 6, 7))]
-
-
-def num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def pair(num_dims, theirs, **kwargs):

@@ -88,12 +88,10 @@ def test_chapter_runs_alone(chapter, colab_python, clone, tmp_path):
     shutil.copy2(chapter, folder / chapter.name)
     settings = home / "gitconfig"
     settings.write_text(
-        f'[url "file://{clone}"]\n\tinsteadOf = {CONFIG["repository"]["url"]}\n'
-        "[safe]\n\tdirectory = *\n"
+        f'[url "file://{clone}"]\n\tinsteadOf = {CONFIG["repository"]["url"]}\n[safe]\n\tdirectory = *\n'
     )
     environment = {
-        key: value for key, value in os.environ.items()
-        if key not in {"PYTHONPATH", "VIRTUAL_ENV", "JUPYTER_PATH"}
+        key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV", "JUPYTER_PATH"}
     } | {
         "PATH": f"{colab_python.parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_CONFIG_GLOBAL": str(settings),
@@ -103,8 +101,7 @@ def test_chapter_runs_alone(chapter, colab_python, clone, tmp_path):
     }
     run(colab_python, "-c", EXECUTE, chapter.name, cwd=folder, env=environment)
     after = versions(colab_python)
-    changed = {name: (old, after.get(name)) for name, old in before.items()
-               if after.get(name) != old}
+    changed = {name: (old, after.get(name)) for name, old in before.items() if after.get(name) != old}
     assert not changed, f"opening the chapter changed what Colab has: {changed}"
     freeze = run(colab_python, "-m", "pip", "freeze")
     assert "d2ltorch" in freeze, "the first cell did not install the package"

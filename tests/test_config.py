@@ -38,9 +38,12 @@ def test_a_chapter_is_listed_when_it_has_been_executed_and_only_then(name):
 
 
 def test_every_page_of_the_contents_exists_and_every_page_is_listed():
-    files = {p.relative_to(ROOT).with_suffix("").as_posix()
-             for folder in ("book", "chapters") for p in (ROOT / folder).iterdir()
-             if p.suffix in {".md", ".ipynb"}}
+    files = {
+        p.relative_to(ROOT).with_suffix("").as_posix()
+        for folder in ("book", "chapters")
+        for p in (ROOT / folder).iterdir()
+        if p.suffix in {".md", ".ipynb"}
+    }
     assert set(listed()) <= files
     assert files - set(listed()) <= {f"chapters/{name}" for name in ORDER}
 
@@ -54,8 +57,11 @@ def test_the_build_is_offline_and_executes_nothing():
 
 
 def test_requirements_are_pinned_and_say_who_needs_them():
-    lines = [line for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-             if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
     for line in lines:
         assert re.match(r"[\w.-]+==[\w.]+ +# \w", line), line
     pinned = dict(re.match(r"([\w.-]+)==(\S+)", line).groups() for line in lines)
@@ -73,7 +79,8 @@ def test_the_package_asks_for_little():
     names = {re.match(r"[\w-]+", line)[0] for line in project["dependencies"]}
     assert names == {"torch", "torchvision", "matplotlib", "torchinfo"}
     assert not any(re.search(r"[<=]=|~=|<", line) for line in project["dependencies"]), (
-        "a ceiling or a pin would make Colab change its own versions")
+        "a ceiling or a pin would make Colab change its own versions"
+    )
 
 
 def test_one_version():
@@ -85,8 +92,10 @@ def test_one_version():
     assert citation["repository-code"] == CONFIG["repository"]["url"]
 
 
-@pytest.mark.parametrize("target", ["book", "test", "serve", "chapters", "results", "bench", "pdf",
-                                    "clean", "publish-check", "set-repository"])
+@pytest.mark.parametrize(
+    "target",
+    ["book", "test", "serve", "chapters", "results", "bench", "pdf", "clean", "publish-check", "set-repository"],
+)
 def test_make_has(target):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

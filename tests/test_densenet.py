@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from chapter import CHAPTERS, definitions
+from chapter import CHAPTERS, definitions, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,10 +14,6 @@ from d2ltorch import torchvision
 
 DENSENET = definitions("densenet")
 DenseBlock = DENSENET["DenseBlock"]
-
-
-def num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_the_teaching_layout_has_the_stated_number_of_parameters():
@@ -82,11 +78,7 @@ def test_each_layer_reads_all_that_came_before():
 
 @pytest.mark.parametrize("size", [96, 224])
 def test_shapes_of_the_stages(size):
-    X, shapes = torch.zeros(1, 1, size, size), []
-    with torch.no_grad():
-        for part in DENSENET["densenet"]().eval():
-            X = part(X)
-            shapes.append(tuple(X.shape[1:]))
+    shapes = stage_shapes(DENSENET["densenet"](), 1, 1, size, size)
     side = size // 4
     channels = [64, 192, 96, 224, 112, 240, 120, 248]
     sides = [side, side, side // 2, side // 2, side // 4, side // 4, side // 8, side // 8]

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from chapter import definitions
+from chapter import definitions, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -13,10 +13,6 @@ from d2ltorch import torchvision
 
 GOOGLENET = definitions("googlenet")
 BLOCK_3A = (192, 64, (96, 128), (16, 32), 32)
-
-
-def num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def on_meta(builder, *args, **kwargs) -> nn.Module:
@@ -53,10 +49,7 @@ def test_concatenation_keeps_the_branches_apart_and_in_order():
 
 @pytest.mark.parametrize(("size", "last"), [(96, 3), (224, 7)])
 def test_stages(size, last):
-    net, X, shapes = on_meta(GOOGLENET["googlenet"]), torch.empty(1, 1, size, size, device="meta"), []
-    for stage in net:
-        X = stage(X)
-        shapes.append(tuple(X.shape[1:]))
+    shapes = stage_shapes(GOOGLENET["googlenet"](), 1, 1, size, size)
     assert [shape[0] for shape in shapes] == [64, 192, 480, 832, 1024, 10]
     assert shapes[4] == (1024, last, last)
 

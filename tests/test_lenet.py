@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from chapter import CHAPTERS, definitions
+from chapter import CHAPTERS, definitions, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,10 +15,6 @@ import d2ltorch as d2lt
 @pytest.fixture(scope="module")
 def chapter():
     return definitions("lenet")
-
-
-def num_params(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def test_definitions_run_alone_and_print_nothing(capsys):
@@ -35,10 +31,7 @@ def test_parameters(chapter):
 
 
 def test_shapes(chapter):
-    X, shapes = torch.zeros(2, 1, 28, 28), []
-    for layer in chapter["lenet"]():
-        X = layer(X)
-        shapes.append(tuple(X.shape[1:]))
+    shapes = stage_shapes(chapter["lenet"](), 2, 1, 28, 28)
     assert [shapes[i] for i in (0, 2, 3, 5)] == [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5)]
     assert [shapes[i] for i in (6, 7, 9, 11)] == [(400,), (120,), (84,), (10,)]
 

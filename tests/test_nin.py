@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from chapter import definitions
+from chapter import definitions, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,10 +12,6 @@ import d2ltorch
 @pytest.fixture(scope="module")
 def chapter():
     return definitions("nin")
-
-
-def num_params(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
 
 
 def test_parameter_count_and_its_arithmetic(chapter):
@@ -38,12 +34,7 @@ def test_cifar_network_of_the_paper(chapter):
 
 
 def test_shapes_stage_by_stage(chapter):
-    with torch.device("meta"):
-        X, shapes = torch.empty(2, 1, 224, 224), []
-        for stage in chapter["nin"]():
-            X = stage(X)
-            shapes.append(tuple(X.shape[1:]))
-    assert shapes == [
+    assert stage_shapes(chapter["nin"](), 2, 1, 224, 224) == [
         (96, 54, 54),
         (96, 26, 26),
         (256, 26, 26),

@@ -89,8 +89,7 @@ def test_metadata_is_clean(path):
     notebook = read(path)
     assert set(notebook.metadata) <= {"accelerator", "colab", "kernelspec", "language_info"}
     assert notebook.metadata.accelerator == "GPU"
-    assert notebook.metadata.kernelspec == {
-        "display_name": "Python 3", "language": "python", "name": "python3"}
+    assert notebook.metadata.kernelspec == {"display_name": "Python 3", "language": "python", "name": "python3"}
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags", "mystnb"}, show(cell)
         assert not cell.get("attachments"), show(cell)
@@ -130,14 +129,17 @@ def test_set_up_comes_first_and_agrees_with_the_configuration(path):
     assert f'%pip install -q "git+{url}"' in first.source
     everything = "\n".join(cell.source for cell in read(path).cells)
     assert everything.count("%pip") + everything.count("!pip") == 1
-    owners = {match.lower() for match in re.findall(
-        r"github\.com/([\w.-]+/d2ltorch)\b", everything, re.IGNORECASE)}
+    owners = {match.lower() for match in re.findall(r"github\.com/([\w.-]+/d2ltorch)\b", everything, re.IGNORECASE)}
     assert owners <= {url.removeprefix("https://github.com/").lower()}
 
 
 def test_definitions_come_after_imports(path):
-    tags = [tag for cell in code_cells(path) for tag in cell.metadata.get("tags", [])
-            if tag in {"setup", "imports", "definition"}]
+    tags = [
+        tag
+        for cell in code_cells(path)
+        for tag in cell.metadata.get("tags", [])
+        if tag in {"setup", "imports", "definition"}
+    ]
     assert tags[:2] == ["setup", "imports"]
     assert "definition" in tags
 
@@ -170,8 +172,7 @@ def test_text_is_plain_markdown(path):
 def test_headings(path):
     levels = [level for level, _ in headings(path)]
     assert levels[0] == 1 and levels.count(1) == 1, "one title, at the top"
-    skips = [titles for titles in zip(headings(path), headings(path)[1:])
-             if titles[1][0] > titles[0][0] + 1]
+    skips = [titles for titles in zip(headings(path), headings(path)[1:]) if titles[1][0] > titles[0][0] + 1]
     assert not skips
     titles = [title for _, title in headings(path)]
     assert len(titles) == len(set(titles)), "two headings with the same words"

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from chapter import definitions
+from chapter import definitions, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -12,10 +12,6 @@ from d2ltorch import torchvision
 
 RESNET = definitions("resnet")
 Residual = RESNET["Residual"]
-
-
-def num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_resnet18_has_the_stated_number_of_parameters():
@@ -57,11 +53,7 @@ def test_copy_weights_refuses_another_network():
 
 
 def test_stages_at_224_pixels():
-    X, shapes = torch.zeros(1, 1, 224, 224), []
-    with torch.no_grad():
-        for part in RESNET["resnet18"]().eval():
-            X = part(X)
-            shapes.append(tuple(X.shape[1:]))
+    shapes = stage_shapes(RESNET["resnet18"](), 1, 1, 224, 224)
     assert shapes == [(64, 56, 56), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7), (10,)]
 
 

@@ -31,14 +31,14 @@ PAGES = [TOC["root"]] + [c["file"] for part in TOC.get("parts", []) for c in par
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 WIDTHS = {"wide": 1400, "tablet": 820, "phone": 390}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-CHROMIUM = next(filter(None, map(shutil.which, (
-    "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
+)
 
 pytestmark = pytest.mark.browser
 
 needs_browser = pytest.mark.skipif(
-    CHROMIUM is None
-    and not (os.environ.get("CI") == "true" and os.environ.get("D2LTORCH_REQUIRE_BROWSER")),
+    CHROMIUM is None and not (os.environ.get("CI") == "true" and os.environ.get("D2LTORCH_REQUIRE_BROWSER")),
     reason="Chromium is not on the path: the site was not tested in a browser",
 )
 
@@ -63,6 +63,7 @@ def site() -> Path:
 @pytest.fixture(scope="session")
 def soup(site):
     """A parsed page by its name in the table of contents, parsed once."""
+
     @functools.cache
     def parse(name: str) -> BeautifulSoup:
         return BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
@@ -114,8 +115,13 @@ def tab(browser, address):
     page.on("console", lambda m: m.type == "error" and page.complaints.append(f"console: {m.text}"))
     page.on("pageerror", lambda error: page.complaints.append(f"script: {error}"))
     page.on("response", lambda r: r.status >= 400 and page.complaints.append(f"{r.status} {r.url}"))
-    page.on("request", lambda r: not r.url.startswith((address, "data:", "blob:"))
-            and page.complaints.append(f"request to another host: {r.url}"))
+    page.on(
+        "request",
+        lambda r: (
+            not r.url.startswith((address, "data:", "blob:"))
+            and page.complaints.append(f"request to another host: {r.url}")
+        ),
+    )
     yield page
     context.close()
 
@@ -144,13 +150,10 @@ def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
     """What axe-core finds against WCAG 2.1 AA, a line for each kind with its first places."""
     tab.evaluate("source => { if (!window.axe) { (0, eval)(source) } }", axe_source)
     rules = {"type": "rule", "values": ["color-contrast"]} if only_colours else WCAG
-    found = tab.evaluate(
-        "rules => axe.run({runOnly: rules, preload: false, resultTypes: ['violations']})", rules
-    )["violations"]
-    return [
-        f"{v['id']}: {v['help']}: " + " | ".join(n["html"][:150] for n in v["nodes"][:3])
-        for v in found
+    found = tab.evaluate("rules => axe.run({runOnly: rules, preload: false, resultTypes: ['violations']})", rules)[
+        "violations"
     ]
+    return [f"{v['id']}: {v['help']}: " + " | ".join(n["html"][:150] for n in v["nodes"][:3]) for v in found]
 
 
 def fold_problems(tab) -> list[str]:
@@ -207,8 +210,10 @@ def test_page_in_the_browser(tab, axe_source, name):
     )
     if name != "404":
         # One of each kind of code token is tested below; thousands would take most of the time.
-        tab.evaluate("document.querySelectorAll('div.highlight pre, mjx-container')"
-                     ".forEach(e => { e.textContent = e.textContent })")
+        tab.evaluate(
+            "document.querySelectorAll('div.highlight pre, mjx-container')"
+            ".forEach(e => { e.textContent = e.textContent })"
+        )
         tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
         problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
         tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
@@ -221,8 +226,13 @@ def test_page_in_the_browser(tab, axe_source, name):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_code_colours(site, tab, axe_source, theme):
     """Every kind of code token in the book, once, on the background of a code cell."""
-    kinds = sorted({kind for name in CHAPTERS for kind in re.findall(
-        r'<span class="(\w{1,3})">', (site / f"{name}.html").read_text(encoding="utf-8"))})
+    kinds = sorted(
+        {
+            kind
+            for name in CHAPTERS
+            for kind in re.findall(r'<span class="(\w{1,3})">', (site / f"{name}.html").read_text(encoding="utf-8"))
+        }
+    )
     visit(tab, (CHAPTERS or PAGES)[0], theme=theme)
     use_theme(tab, theme)
     tab.evaluate(
@@ -292,14 +302,13 @@ def test_keyboard_reaches_search_content_and_buttons(tab):
     reached = set()
     for _ in range(80):
         tab.keyboard.press("Tab")
-        reached |= set(tab.evaluate(
-            "wanted => Object.keys(wanted).filter(k => document.activeElement.matches(wanted[k]))",
-            wanted))
+        reached |= set(
+            tab.evaluate("wanted => Object.keys(wanted).filter(k => document.activeElement.matches(wanted[k]))", wanted)
+        )
         if len(reached) == len(wanted):
             break
     assert reached == set(wanted)
-    positive = tab.evaluate("[...document.querySelectorAll('[tabindex]')]"
-                            ".filter(e => e.tabIndex > 0).length")
+    positive = tab.evaluate("[...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex > 0).length")
     assert positive == 0, "a positive tabindex takes the keyboard out of reading order"
 
 
@@ -310,8 +319,7 @@ def test_first_paint_within_a_second(tab):
     for _ in range(3):
         visit(tab, name)
         tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-        paints.append(tab.evaluate(
-            "performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        paints.append(tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
     assert min(paints) < 1000, f"first paint after {paints} ms"
 
 
@@ -325,8 +333,9 @@ def test_links_and_anchors_resolve(site, soup):
     def has_anchor(path: Path, anchor: str) -> bool:
         if path not in identifiers:
             page = soup(path.relative_to(site).as_posix().removesuffix(".html"))
-            identifiers[path] = {e.get("id") or e.get("name")
-                                 for e in page.find_all(lambda e: e.get("id") or e.get("name"))}
+            identifiers[path] = {
+                e.get("id") or e.get("name") for e in page.find_all(lambda e: e.get("id") or e.get("name"))
+            }
         return anchor in identifiers[path]
 
     for name in [*PAGES, "genindex", "search"]:
@@ -392,8 +401,9 @@ def test_pictures_and_headings(soup, name):
 @pytest.mark.parametrize("name", PAGES)
 def test_page_describes_itself(soup, name):
     page = soup(name)
-    content = {m.get("name") or m.get("property"): m.get("content", "")
-               for m in page.find_all("meta") if m.get("content")}
+    content = {
+        m.get("name") or m.get("property"): m.get("content", "") for m in page.find_all("meta") if m.get("content")
+    }
     assert len(content.get("description", "")) > 40, "a page's first paragraph describes it"
     for key in ("og:title", "og:description", "og:url", "og:image"):
         assert content.get(key), key
@@ -404,8 +414,7 @@ def test_page_describes_itself(soup, name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_weight(site, soup, name):
     html = site / f"{name}.html"
-    pictures = {html.parent.joinpath(unquote(i["src"])).resolve()
-                for i in soup(name).select("article img")}
+    pictures = {html.parent.joinpath(unquote(i["src"])).resolve() for i in soup(name).select("article img")}
     weight = html.stat().st_size + sum(p.stat().st_size for p in pictures)
     assert weight < 600_000, f"{weight:,} bytes with {len(pictures)} pictures"
 
@@ -417,15 +426,17 @@ def test_site_weight_and_offline_assets(site):
     mathjax = sum(f.stat().st_size for f in files if "mathjax" in f.parts)
     assert 0 < mathjax < 2_500_000, f"MathJax takes {mathjax:,} bytes"
     for style in site.rglob("*.css"):
-        remote = re.findall(r"url\(\s*['\"]?(https?://[^)'\"]+)|@import\s+['\"]?(https?://[^'\";]+)",
-                            style.read_text(encoding="utf-8"))
+        remote = re.findall(
+            r"url\(\s*['\"]?(https?://[^)'\"]+)|@import\s+['\"]?(https?://[^'\";]+)", style.read_text(encoding="utf-8")
+        )
         assert not remote, f"{style.name} asks {remote}"
 
 
 def test_no_page_is_built_that_the_contents_do_not_list(site):
     generated = {"index", "genindex", "search", "404", "py-modindex"}
-    built = {f.relative_to(site).as_posix().removesuffix(".html") for f in site.rglob("*.html")
-             if "_static" not in f.parts}
+    built = {
+        f.relative_to(site).as_posix().removesuffix(".html") for f in site.rglob("*.html") if "_static" not in f.parts
+    }
     assert built - generated == set(PAGES)
 
 

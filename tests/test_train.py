@@ -115,9 +115,9 @@ def test_precisions_agree_within_the_spread_of_seeds(precision):
 
     def final_loss(seed, precision):
         torch.manual_seed(seed)
-        return d2lt.train(
-            make_net(32), train_iter, test_iter, 4, 0.05, precision=precision, animator=False
-        ).test_loss[-1]
+        return d2lt.train(make_net(32), train_iter, test_iter, 4, 0.05, precision=precision, animator=False).test_loss[
+            -1
+        ]
 
     seeds = torch.tensor([final_loss(seed, "float32") for seed in range(4)])
     assert abs(final_loss(0, precision) - seeds[0]) <= max(3 * seeds.std().item(), 1e-6)

@@ -4,17 +4,13 @@ import copy
 
 import pytest
 import torch
-from chapter import definitions
+from chapter import definitions, num_params, stage_shapes
 from torch import nn
 
 import d2ltorch as d2lt
 from d2ltorch import torchvision
 
 VGG = definitions("vgg")
-
-
-def num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def on_meta(*args, **kwargs) -> nn.Module:
@@ -47,10 +43,7 @@ def test_imagenet_networks_have_the_published_number_of_parameters(name, expecte
 
 
 def test_blocks_halve_the_image_and_double_the_channels():
-    X, shapes = torch.empty(2, 1, 224, 224, device="meta"), []
-    for block in on_meta(VGG["conv_arch"])[:5]:
-        X = block(X)
-        shapes.append(tuple(X.shape[1:]))
+    shapes = stage_shapes(on_meta(VGG["conv_arch"])[:5], 2, 1, 224, 224)
     assert shapes == [(64, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (512, 7, 7)]
 
 

@@ -82,8 +82,7 @@ def document(names: list[str]) -> str:
         for link in first.select('link[rel="stylesheet"]')
     )
     scripts = "".join(
-        f'<script src="/{script["src"].removeprefix(depth)}"></script>'
-        if script.get("src") else str(script)
+        f'<script src="/{script["src"].removeprefix(depth)}"></script>' if script.get("src") else str(script)
         for script in source.find_all("script")
         if "mathjax" in str(script).lower()
     )
@@ -118,8 +117,9 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="light")
         page.set_default_timeout(300_000)
-        page.route("**/whole-book.html", lambda route: route.fulfill(
-            body=text, content_type="text/html; charset=utf-8"))
+        page.route(
+            "**/whole-book.html", lambda route: route.fulfill(body=text, content_type="text/html; charset=utf-8")
+        )
         page.goto(address, wait_until="networkidle")
         page.evaluate("() => window.MathJax?.startup?.promise")
         page.emulate_media(media="print")
@@ -129,8 +129,14 @@ def main() -> int:
             ".map(e => e.outerHTML.slice(0, 100))"
         )
         page.pdf(
-            path=target, format="A4", print_background=True, display_header_footer=True,
-            header_template="<span></span>", footer_template=FOOTER, outline=True, tagged=True,
+            path=target,
+            format="A4",
+            print_background=True,
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
             margin={"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"},
         )
         browser.close()

@@ -14,8 +14,15 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-REPEATED_IN = ["_config.yml", "CITATION.cff", "README.md", "pyproject.toml", "book/*.md",
-               "chapters/*.ipynb", "d2ltorch/*.py"]
+REPEATED_IN = [
+    "_config.yml",
+    "CITATION.cff",
+    "README.md",
+    "pyproject.toml",
+    "book/*.md",
+    "chapters/*.ipynb",
+    "d2ltorch/*.py",
+]
 
 
 def settings() -> dict:

@@ -71,9 +71,7 @@ def size_images(body: str, pictures: dict[str, Path]) -> str:
 def repair_page(app, pagename, templatename, context, doctree) -> None:
     if doctree is None or app.builder.format != "html":
         return
-    pictures = {
-        name: Path(app.srcdir) / source for source, name in app.builder.images.items()
-    }
+    pictures = {name: Path(app.srcdir) / source for source, name in app.builder.images.items()}
     body = PLAIN_TOKEN.sub(r"\1", context.get("body", ""))
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
     context["body"] = size_images(label_folds(body), pictures)

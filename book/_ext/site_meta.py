@@ -31,22 +31,14 @@ def is_inside(node, kinds) -> bool:
 
 def reading_minutes(doctree) -> int:
     """Minutes to read a page: its words, its code lines and its figures, outputs left out."""
-    words = sum(
-        len(text.split())
-        for text in doctree.findall(nodes.Text)
-        if not is_inside(text.parent, SILENT)
-    )
+    words = sum(len(text.split()) for text in doctree.findall(nodes.Text) if not is_inside(text.parent, SILENT))
     code_lines = sum(
         len(block.astext().splitlines())
         for block in doctree.findall(nodes.literal_block)
         if "cell_output" not in block.parent.get("classes", [])
     )
     figures = sum(1 for _ in doctree.findall(nodes.image))
-    seconds = (
-        60 * words / WORDS_PER_MINUTE
-        + SECONDS_PER_CODE_LINE * code_lines
-        + SECONDS_PER_FIGURE * figures
-    )
+    seconds = 60 * words / WORDS_PER_MINUTE + SECONDS_PER_CODE_LINE * code_lines + SECONDS_PER_FIGURE * figures
     return math.ceil(seconds / 60)
 
 
@@ -80,23 +72,19 @@ def draw_card(title: str, book: str, path: Path) -> None:
         figure = Figure(figsize=(12, 6.3), dpi=100, facecolor="#10202c")
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, 1200), ylim=(0, 630))
         axes.axis("off")
-        stages = [(860, 30, 330, 46, "#0072B2"), (960, 46, 210, 36, "#009E73"),
-                  (1056, 60, 120, 28, "#D55E00")]
+        stages = [(860, 30, 330, 46, "#0072B2"), (960, 46, 210, 36, "#009E73"), (1056, 60, 120, 28, "#D55E00")]
         for left, width, height, depth, colour in stages:
             bottom = 300 - height / 2
             right, top = left + width, bottom + height
             for shade, corners in (
                 (1.0, [(left, bottom), (right, bottom), (right, top), (left, top)]),
-                (0.7, [(right, bottom), (right + depth, bottom + depth),
-                       (right + depth, top + depth), (right, top)]),
-                (1.3, [(left, top), (right, top), (right + depth, top + depth),
-                       (left + depth, top + depth)]),
+                (0.7, [(right, bottom), (right + depth, bottom + depth), (right + depth, top + depth), (right, top)]),
+                (1.3, [(left, top), (right, top), (right + depth, top + depth), (left + depth, top + depth)]),
             ):
                 rgb = [min(1.0, shade * c) for c in matplotlib.colors.to_rgb(colour)]
                 axes.add_patch(Polygon(corners, facecolor=rgb, linewidth=0))
         lines = textwrap.wrap(title, 22)[:4]
-        axes.text(80, 340, "\n".join(lines), color="white", size=44, weight="bold", va="center",
-                  linespacing=1.25)
+        axes.text(80, 340, "\n".join(lines), color="white", size=44, weight="bold", va="center", linespacing=1.25)
         if title != book:
             axes.text(80, 80, book, color="#a5d8f6", size=24, va="center")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,8 +98,11 @@ def add_page_meta(app, pagename, templatename, context, doctree) -> None:
     is_home = pagename == app.config.root_doc
     title = app.config.html_title if is_home else plain_title
     tags = context.get("metatags") or ""
-    written = re.search(r'name="description"[^>]*content="([^"]*)"|content="([^"]*)"[^>]*'
-                        r'name="description"', tags)
+    written = re.search(
+        r'name="description"[^>]*content="([^"]*)"|content="([^"]*)"[^>]*'
+        r'name="description"',
+        tags,
+    )
     text = (written.group(1) or written.group(2)) if written else escape(description(doctree))
     base = app.config.html_baseurl.rstrip("/")
     card = card_name(title)
