@@ -51,8 +51,22 @@ def build(network: str) -> torch.nn.Module:
     return net.apply(init)
 
 
-def train_once(network: str, recipe: str, seed: int, epochs: int, *, held_out: bool = False, checkpoint=None, **modern):
-    """Train one network by one recipe and return its ``History`` and ledger record."""
+def train_once(
+    network: str,
+    recipe: str,
+    seed: int,
+    epochs: int,
+    *,
+    held_out: bool = False,
+    checkpoint=None,
+    animator: bool = True,
+    **modern,
+):
+    """Train one network by one recipe and return its ``History`` and ledger record (None of a part or of a trial).
+
+    ``held_out`` trains on all but the last 5,000 training images and evaluates on those; ``modern`` goes to
+    ``d2ltorch.modern_recipe``.
+    """
     settings = CLASSIC[network]
     torch.manual_seed(seed)
     if torch.cuda.is_available():
@@ -65,9 +79,8 @@ def train_once(network: str, recipe: str, seed: int, epochs: int, *, held_out: b
     arguments = {"lr": settings["lr"]} if recipe == "classic" else d2lt.modern_recipe(**modern)
     torch.manual_seed(seed)
     net = build(network)
-    history = d2lt.train(
-        net, train_iter, test_iter, epochs, device=train_iter.device, checkpoint=checkpoint, **arguments
-    )
+    arguments |= {"device": train_iter.device, "checkpoint": checkpoint, "animator": animator}
+    history = d2lt.train(net, train_iter, test_iter, epochs, **arguments)
     if len(history) < epochs or held_out:
         return history, None
     return history, ledger.make_record(network, recipe, seed, history, net, train_iter, test_iter)
