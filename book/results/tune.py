@@ -1,0 +1,52 @@
+"""Choose the modern recipe's rate and decay on images held out of the training set; the test set is never looked at.
+
+    python book/results/tune.py lenet batch_norm                   the default grid
+    python book/results/tune.py lenet --lr 0.005 0.01 --decay 0.05 --epochs 10
+
+Trains on the first 55,000 training images, evaluates on the last 5,000, and appends one line a trial to ``tuning.jsonl``;
+a trial that is there is not repeated. ``d2ltorch.modern_recipe``'s defaults are what this table supports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import ledger
+import run
+
+TUNING = Path(__file__).with_name("tuning.jsonl")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="+", choices=ledger.NETWORKS)
+    parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2])
+    parser.add_argument("--decay", nargs="+", type=float, default=[5e-2])
+    parser.add_argument("--epochs", type=int, help="default: as the ledger's runs")
+    options = parser.parse_args()
+    if run.d2lt.is_quick():
+        raise SystemExit("D2LTORCH_QUICK is set: a choice needs full runs. Unset it and start again.")
+    os.environ.setdefault("D2LTORCH_RUNS", str(ledger.ROOT / ".runs"))
+    for network, lr, decay in itertools.product(options.networks, options.lr, options.decay):
+        trial = {"network": network, "lr": lr, "weight_decay": decay}
+        trial["epochs"] = options.epochs or run.default_epochs(network)
+        if ledger.select(ledger.load(TUNING), **trial):
+            continue
+        history, _ = run.train_once(
+            network, "modern", 0, trial["epochs"], held_out=True, lr=lr, weight_decay=decay, animator=False
+        )
+        if len(history) < trial["epochs"]:
+            return
+        accuracies = [round(accuracy, 4) for accuracy in history.test_acc]
+        ledger.append(trial | {"held_out_acc": accuracies, "train_loss": round(history.train_loss[-1], 4)}, TUNING)
+        print(f"{network}: lr {lr:g}, weight decay {decay:g}: {accuracies[-1]:.4f} held out", flush=True)
+
+
+if __name__ == "__main__":
+    main()
