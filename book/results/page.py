@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import ledger
 
+TUNING = Path(__file__).with_name("tuning.jsonl")
 PAGE = ledger.ROOT / "book" / "results.md"
 FIGURES = ledger.ROOT / "book" / "static" / "results"
 
@@ -65,6 +67,7 @@ def page(records: list[dict]) -> str:
         "## What they confuse\n\n" + _confusions(records),
         _all_wrong(records),
         "## Beside published numbers\n\n" + _published(rows),
+        _tuning(),
         "## Repeat a row\n\n"
         "One command repeats any row and appends it to the ledger, resuming where it was stopped:\n\n"
         "```bash\npython book/results/run.py --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
@@ -194,6 +197,34 @@ def _published(rows: list[dict]) -> str:
     )
 
 
+def _tuning() -> str:
+    """How the modern recipe's rate was chosen: held-out accuracy by rate, from ``tuning.jsonl``."""
+    import d2ltorch as d2lt
+
+    trials = ledger.load(TUNING)
+    if not trials:
+        return ""
+    rates = sorted({trial["lr"] for trial in trials})
+    names = [name for name in ledger.NETWORKS if any(trial["network"] == name for trial in trials)]
+    lines = [
+        "| network | epochs | " + " | ".join(f"rate {rate:g}" for rate in rates) + " |",
+        "|---|---|" + "---|" * len(rates),
+    ]
+    for name in names:
+        for epochs in sorted({trial["epochs"] for trial in ledger.select(trials, network=name)}):
+            cells = []
+            for rate in rates:
+                found = ledger.select(trials, network=name, epochs=epochs, lr=rate)
+                cells.append(f"{max(trial['held_out_acc'][-1] for trial in found):.3f}" if found else "–")
+            lines.append(f"| {ledger.TITLES[name]} | {epochs} | {' | '.join(cells)} |")
+    default = inspect.signature(d2lt.modern_recipe).parameters["lr"].default
+    return (
+        "## How the modern recipe was chosen\n\n"
+        "Not by the test set. Each trial trains on 55,000 of the training images and is judged by the other 5,000 "
+        f"(`python book/results/tune.py`). The recipe's rate is {default:g}.\n\n" + "\n".join(lines)
+    )
+
+
 def _test_labels():
     """The real test labels, or None where Fashion-MNIST is not at hand."""
     import contextlib
@@ -287,8 +318,9 @@ def draw_card(network: str, path: Path) -> None:
 
 
 def digest() -> str:
-    """A fingerprint of the ledger and of this file, which together decide the page."""
-    return hashlib.sha256(ledger.LEDGER.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    """A fingerprint of the ledger, the tuning and this file, which together decide the page."""
+    sources = (ledger.LEDGER, TUNING, Path(__file__))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.exists())).hexdigest()[:16]
 
 
 def main() -> None:
