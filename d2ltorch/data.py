@@ -329,6 +329,9 @@ def show_images(
     num_rows = -(-len(pixels) // num_cols)
     width = min(0.87 * scale, 7 / num_cols)  # inches an image
     points = min(12.0, 10 * width / 0.87)
+    if titles is not None:  # a letter is about 0.58 of the font size wide; neighbouring captions must not meet
+        longest = max(len(line) for title in titles for line in str(title).split("\n"))
+        points = max(6.0, min(points, 72 * width / (0.58 * max(1, longest))))
     height = width * pixels.shape[2] / pixels.shape[3] + (points * 1.7 / 72 if titles is not None else 0)
     figure, axes = plt.subplots(
         num_rows,

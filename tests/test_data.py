@@ -414,6 +414,16 @@ def test_images_are_drawn_in_a_grid(images):
     plt.close("all")
 
 
+def test_neighbouring_captions_do_not_meet():
+    titles = ["ankle boot 100%", "sneaker 57%\n[ankle boot]"] * 2
+    d2lt.show_images(torch.rand(4, 28, 28), titles, num_cols=4, scale=1.4)
+    figure = plt.gcf()
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in zip(boxes, boxes[1:]))
+    plt.close("all")
+
+
 def test_uint8_images_keep_their_brightness():
     d2lt.show_images(torch.full((1, 28, 28), 51, dtype=torch.uint8))
     (image,) = plt.gca().images
