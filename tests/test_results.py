@@ -139,6 +139,13 @@ def test_a_run_leaves_a_record_that_the_page_can_quote(tmp_path, monkeypatch):
         ledger.load(path)
 
 
+@pytest.mark.parametrize("name", ledger.MODERN)
+def test_modern_rate_is_the_best_of_the_held_out_trials(name):
+    trials = ledger.select(ledger.load(page.TUNING), network=name)
+    assert len({trial["lr"] for trial in trials}) >= 3
+    assert max(trials, key=lambda trial: trial["held_out_acc"][-1])["lr"] == ledger.MODERN[name]["lr"]
+
+
 def test_held_out_images_are_never_trained_on():
     images = torch.arange(6_000).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)
     whole = d2lt.DataIter(images, torch.arange(6_000) % 10, 100, shuffle=True)

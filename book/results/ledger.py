@@ -27,6 +27,10 @@ TITLES = {
     "densenet": "DenseNet",
 }
 RECIPES = ("classic", "modern")
+MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe``, as ``tune.py`` chose it
+    "lenet": {"lr": 0.04},
+    "batch_norm": {"lr": 0.02},
+}
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
 
 

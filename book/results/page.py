@@ -218,10 +218,12 @@ def _tuning() -> str:
                 cells.append(f"{max(trial['held_out_acc'][-1] for trial in found):.3f}" if found else "–")
             lines.append(f"| {ledger.TITLES[name]} | {epochs} | {' | '.join(cells)} |")
     default = inspect.signature(d2lt.modern_recipe).parameters["lr"].default
+    chosen = ", ".join(f"{ledger.MODERN[name]['lr']:g} for {ledger.TITLES[name]}" for name in ledger.MODERN)
     return (
         "## How the modern recipe was chosen\n\n"
         "Not by the test set. Each trial trains on 55,000 of the training images and is judged by the other 5,000 "
-        f"(`python book/results/tune.py`). The recipe's rate is {default:g}.\n\n" + "\n".join(lines)
+        f"(`python book/results/tune.py`). The rate is {chosen}; the other networks keep {default:g}, which no trial "
+        "has tested yet.\n\n" + "\n".join(lines)
     )
 
 

@@ -76,7 +76,10 @@ def train_once(
         raise SystemExit(f"The ledger keeps runs on Fashion-MNIST only, and this is {train_iter.source!r}.")
     if held_out:
         train_iter, test_iter = _hold_out(train_iter)
-    arguments = {"lr": settings["lr"]} if recipe == "classic" else d2lt.modern_recipe(**modern)
+    if recipe == "classic":
+        arguments = {"lr": settings["lr"]}
+    else:
+        arguments = d2lt.modern_recipe(**(ledger.MODERN.get(network, {}) | modern))
     torch.manual_seed(seed)
     net = build(network)
     arguments |= {"device": train_iter.device, "checkpoint": checkpoint, "animator": animator}
