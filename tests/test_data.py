@@ -420,7 +420,7 @@ def test_neighbouring_captions_do_not_meet():
     figure = plt.gcf()
     figure.canvas.draw()
     boxes = [ax.title.get_window_extent() for ax in figure.axes]
-    assert all(left.x1 <= right.x0 for left, right in zip(boxes, boxes[1:]))
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
     plt.close("all")
 
 
