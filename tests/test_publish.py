@@ -1,0 +1,93 @@
+"""What a copy of the book changes before it goes live, and the check of external links."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.util
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def load(name: str):
+    """A module of ``book/_ext``, which is a folder of scripts."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The publishing script over a committed copy of the files that it reads."""
+    publish = load("publish")
+    for pattern in publish.REPEATED_IN:
+        for file in ROOT.glob(pattern):
+            target = tmp_path / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "copy"]):
+        subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    return publish, tmp_path
+
+
+def test_one_command_moves_the_book_to_another_address(copy, capsys):
+    publish, folder = copy
+    assert publish.check() == 0
+    assert publish.set_repository("https://github.com/Some-One/conv-nets.git") == 0
+    for file in folder.rglob("*"):
+        if file.is_file() and ".git" not in file.parts:
+            text = file.read_text(encoding="utf-8")
+            assert "d2ltorch/d2ltorch" not in text, f"{file.name} keeps the old address"
+            assert "d2ltorch.github.io" not in text, f"{file.name} keeps the old site"
+    assert publish.settings()["html"]["baseurl"] == "https://some-one.github.io/conv-nets/"
+    assert publish.check() == 1  # nothing but the changes that are not committed yet
+    problems = [line for line in capsys.readouterr().out.splitlines() if "✗" in line]
+    assert problems == ["  ✗ there are uncommitted changes"]
+
+
+@pytest.mark.parametrize("url", ["github.com/you/yours", "https://example.org/you/yours", "https://github.com/you"])
+def test_an_address_that_is_none_changes_nothing(copy, url, capsys):
+    publish, folder = copy
+    assert publish.set_repository(url) == 1
+    assert url in capsys.readouterr().out
+    assert not subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, check=True).stdout
+
+
+def test_a_chapter_that_installs_from_elsewhere_is_found(copy, capsys):
+    publish, folder = copy
+    chapter = folder / "chapters" / "nin.ipynb"
+    chapter.write_text(
+        chapter.read_text(encoding="utf-8").replace("git+https://github.com/d2ltorch", "git+https://github.com/x")
+    )
+    assert publish.check() == 1
+    assert "nin.ipynb installs from another address" in capsys.readouterr().out
+
+
+def test_links_that_answer_and_links_that_do_not(tmp_path, monkeypatch, capsys):
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response({"/gone": 404, "/robots": 403}.get(self.path, 200))
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    links = "".join(f'<a href="{address}/{name}">x</a>' for name in ("there", "there#part", "gone", "robots"))
+    (tmp_path / "index.html").write_text(f'<a href="other.html">inside</a>{links}')
+    check_links = load("check_links")
+    monkeypatch.setattr(check_links, "SITE", tmp_path)
+    assert check_links.main() == 1
+    printed = capsys.readouterr().out.splitlines()
+    server.shutdown()
+    assert printed == [f"404 Not Found: {address}/gone  (on index.html)", "3 external addresses, 1 broken"]
