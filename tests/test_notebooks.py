@@ -78,6 +78,13 @@ def test_stored_from_a_full_run_on_real_images(path):
         assert "drawn garments" not in text.lower(), f"{show(cell)}: stored without the real images"
 
 
+def test_no_cell_shows_an_object_by_accident(path):
+    """A last line such as ``ax.legend()`` or ``net.eval()`` prints what it returns."""
+    for cell, output in outputs(path):
+        shown = str(output.get("data", {}).get("text/plain", ""))
+        assert output.output_type != "execute_result", f"{show(cell)}: {shown[:100]}"
+
+
 def test_outputs_need_no_script_and_no_other_host(path):
     allowed = {"text/plain", "image/png"}
     for cell, output in outputs(path):
