@@ -117,8 +117,12 @@ def missing_runs(records, networks, recipes, seeds: int, epochs: int | None) -> 
         for recipe in recipes
         for network in cheap_first
     ]
-    done = {(r["network"], r["recipe"], r["seed"], r["epochs"]) for r in records}
+    done = {_key(record) for record in records}
     return [run for run in wanted if run not in done]
+
+
+def _key(record: dict) -> tuple[str, str, int, int]:
+    return record["network"], record["recipe"], record["seed"], record["epochs"]
 
 
 def main() -> None:
@@ -151,7 +155,10 @@ def main() -> None:
         if record is None:
             print("stopped; start again to go on")
             return
-        ledger.append(record)
+        if (network, recipe, seed, epochs) in {_key(r) for r in ledger.load()}:
+            print("another process has recorded this run meanwhile", flush=True)
+        else:
+            ledger.append(record)
         if name:
             name.unlink(missing_ok=True)
         print(history, flush=True)
