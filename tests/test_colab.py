@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chapter import LISTED
+from chapter import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in LISTED]
+CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in NAMES]
 PLACE = ROOT / ".cache" / "colab"
 PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
 SHIPPED = [f"{name}=={PINNED[name]}" for name in ("torch", "torchvision", "matplotlib", "pandas")]

@@ -9,10 +9,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from chapter import LISTED
+from chapter import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in LISTED]
+CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in NAMES]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CODE_TAGS = {"setup", "imports", "definition", "hide-input", "hide-cell", "nbval-ignore-output"}
 TEXT_TAGS = {"ledger"}

@@ -15,12 +15,11 @@ import ledger  # noqa: E402
 import page  # noqa: E402
 import quote  # noqa: E402
 import run  # noqa: E402
-from chapter import LISTED  # noqa: E402
+from chapter import NAMES  # noqa: E402
 
 import d2ltorch as d2lt  # noqa: E402
 
 RECORDS = ledger.load()
-WRITTEN = LISTED
 PARAMETERS = {
     "lenet": 61_706,
     "alexnet": 46_764_746,
@@ -55,6 +54,10 @@ def training_cell(name):
     found = [i for i, cell in enumerate(cells(name)) if is_headline("".join(cell["source"]))]
     assert len(found) == 1, f"{name} has {len(found)} headline trainings"
     return found[0]
+
+
+def test_the_ledger_knows_the_chapters():
+    assert ledger.NETWORKS == NAMES == tuple(run.CLASSIC)
 
 
 # --- the records ------------------------------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ def test_no_run_is_recorded_twice():
 # --- the runner -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_classic_recipe_is_the_one_that_the_chapter_shows(name):
     source = "".join(cells(name)[training_cell(name)]["source"])
     settings = run.CLASSIC[name]
@@ -104,7 +107,7 @@ def test_classic_recipe_is_the_one_that_the_chapter_shows(name):
     assert settings["builder"] in source and settings["init"] in source
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_runner_builds_the_chapters_network(name):
     with torch.device("meta") if PARAMETERS[name] > 10**7 else torch.device("cpu"):
         net = eval(run.CLASSIC[name]["builder"], run.definitions(name))
@@ -159,7 +162,7 @@ def test_held_out_images_are_never_trained_on():
 # --- one truth --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_chapter_quotes_the_ledger(name):
     assert not quote.update(ROOT / "chapters" / f"{name}.ipynb", RECORDS, check=True), "run book/results/quote.py"
 
@@ -175,7 +178,7 @@ def test_results_page_was_made_from_this_ledger():
         assert ledger.in_words(row) in page.PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_stored_training_is_a_run_of_the_ledger(name):
     stored = json.dumps([cell.get("outputs", []) for cell in cells(name)[training_cell(name) :]])
     found = re.search(r"loss (\S+), train acc (\S+), test acc (\S+) after (\d+) epochs?", stored)

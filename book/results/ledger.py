@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -32,11 +31,6 @@ MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe
     "batch_norm": {"lr": 0.02},
 }
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
-
-
-def listed() -> list[str]:
-    """The chapters in the book's table of contents; one that has not been executed in full yet is not among them."""
-    return re.findall(r"file: *chapters/(\w+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
 
 
 def load(path: Path = LEDGER) -> list[dict]:
