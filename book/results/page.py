@@ -52,7 +52,7 @@ def page(records: list[dict]) -> str:
         "# Results\n\nEvery number on this page comes from a [ledger](results/runs.jsonl): one line for each full run on "
         "all 60,000 training images of Fashion-MNIST, tested on its 10,000 test images. A chapter's own training is one "
         "of these runs. *Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
-        "shifted and mirrored images and label smoothing, the same for every network. The spread is the standard "
+        "shifted and mirrored images and label smoothing, the same for every network but for the rate. The spread is the standard "
         "deviation over seeds; a single run has none, and says less than it seems to.",
         f"<!-- ledger {digest()} -->",
         "## Accuracy and cost\n\n" + _table(rows),
@@ -87,9 +87,15 @@ def _table(rows: list[dict]) -> str:
         lines.append(
             f"| [{ledger.TITLES[row['network']]}](../chapters/{row['network']}.ipynb) | {row['recipe']} "
             f"| {row['epochs']} | {ledger.in_words(row)} | {row['parameters']:,} | {_millions(row['mult_adds'])} "
-            f"| {row['minutes']:.1f} | {', '.join(row['devices'])} |"
+            f"| {row['minutes']:.1f} | {', '.join(sorted({_short(device) for device in row['devices']}))} |"
         )
-    return "\n".join(lines)
+    devices = sorted({device for row in rows for device in row["devices"]})
+    return "\n".join(lines) + f"\n\nThe hardware in full: {'; '.join(devices)}. Minutes are those of one run, often with other runs on the same cores."
+
+
+def _short(device: str) -> str:
+    """``CPU`` for ``CPU (Intel Xeon, 2 threads)``."""
+    return device.split(" (")[0]
 
 
 def _millions(count: int) -> str:
@@ -267,6 +273,7 @@ def draw_curves(records: list[dict], path: Path) -> None:
     """Test accuracy by epoch, a panel for each network, bands over seeds."""
     import matplotlib.pyplot as plt
     import numpy as np
+    from matplotlib.ticker import MaxNLocator
 
     figure, axes = plt.subplots(2, 4, figsize=(7, 3.9), layout="constrained", sharey=True)
     for ax, network in zip(axes.flat, ledger.NETWORKS):
@@ -282,6 +289,10 @@ def draw_curves(records: list[dict], path: Path) -> None:
         ax.set_title(ledger.TITLES[network].replace(", channels", "").replace("with batch norm", "+ BN"), fontsize=9)
         if ax.lines:
             ax.legend(fontsize=8, loc="lower right")
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        else:
+            ax.set_xticks([])
+            ax.text(0.5, 0.5, "no full run yet", transform=ax.transAxes, ha="center", fontsize=8)
     axes[0, 0].set_ylim(0.5, 0.97)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("test accuracy", fontsize=9)

@@ -100,7 +100,8 @@ def cards(prefix: str, records: list[dict]) -> str:
     for network, (year, idea) in IDEAS.items():
         row = best_row(network, records)
         result = (
-            f"test accuracy {ledger.in_words(row)}, {row['recipe']} recipe · {row['mult_adds'] / 1e6:,.1f} M multiply-adds"
+            f"test accuracy {ledger.in_words(row)}, {row['recipe']} recipe, {row['epochs']} epochs · "
+            f"{row['mult_adds'] / 1e6:,.1f} M multiply-adds"
             if row
             else "no run on all images yet"
         )
