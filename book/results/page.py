@@ -79,18 +79,26 @@ def page(records: list[dict]) -> str:
 
 
 def _table(rows: list[dict]) -> str:
-    lines = [
-        "| network | recipe | epochs | test accuracy | parameters | multiply-adds | minutes | hardware |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        lines.append(
-            f"| [{ledger.TITLES[row['network']]}](../chapters/{row['network']}.ipynb) | {row['recipe']} "
-            f"| {row['epochs']} | {ledger.in_words(row)} | {row['parameters']:,} | {_millions(row['mult_adds'])} "
-            f"| {row['minutes']:.1f} | {', '.join(sorted({_short(device) for device in row['devices']}))} |"
-        )
+    """The table of all rows; the hardware has a column only where runs come from more than one kind."""
     devices = sorted({device for row in rows for device in row["devices"]})
-    return "\n".join(lines) + f"\n\nThe hardware in full: {'; '.join(devices)}. Minutes are those of one run, often with other runs on the same cores."
+    columns = ["network", "recipe", "epochs", "test accuracy", "parameters", "multiply-adds", "minutes"]
+    if len({_short(device) for device in devices}) > 1:
+        columns.append("hardware")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in rows:
+        cells = [
+            f"[{ledger.TITLES[row['network']]}](../chapters/{row['network']}.ipynb)",
+            row["recipe"],
+            str(row["epochs"]),
+            ledger.in_words(row),
+            f"{row['parameters']:,}",
+            _millions(row["mult_adds"]),
+            f"{row['minutes']:.1f}",
+            ", ".join(sorted({_short(device) for device in row["devices"]})),
+        ]
+        lines.append(f"| {' | '.join(cells[: len(columns)])} |")
+    note = f"Hardware: {'; '.join(devices)}. Minutes are those of one run, often with other runs on the same cores."
+    return "\n".join(lines) + f"\n\n{note}"
 
 
 def _short(device: str) -> str:
@@ -293,7 +301,8 @@ def draw_curves(records: list[dict], path: Path) -> None:
         else:
             ax.set_xticks([])
             ax.text(0.5, 0.5, "no full run yet", transform=ax.transAxes, ha="center", fontsize=8)
-    axes[0, 0].set_ylim(0.5, 0.97)
+    lowest = min((row["mean"] for row in ledger.summarise(records)), default=1.0)
+    axes[0, 0].set_ylim(min(0.5, lowest - 0.15), 0.97)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("test accuracy", fontsize=9)
     figure.savefig(path, metadata={"Date": None})
