@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 for folder in (ROOT, ROOT / "tests", ROOT / "book" / "results"):
     sys.path.insert(0, str(folder))
 
-PEER = "d2l==1.0.3"
+PEER = ("d2l==1.0.3", "scipy")  # d2l imports scipy; its other requirements are the book's own
 PEER_FOLDER = ROOT / ".cache" / "peer"
 
 
@@ -69,8 +69,9 @@ def training(only: list[str], batches: int, repeats: int) -> None:
 
 
 def _fetch_peer() -> None:
-    if not (PEER_FOLDER / "d2l").exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(PEER_FOLDER), PEER]
+    if not (PEER_FOLDER / "scipy").exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
+        command = [*pip, "--target", str(PEER_FOLDER), *PEER]
         subprocess.run(command, check=True)
 
 
