@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from chapter import definitions, num_params
+from chapter import definitions, fit, num_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -132,11 +132,7 @@ def test_overfits_one_batch():
     torch.manual_seed(0)
     net, X, y = BATCH_NORM["lenet_bn"](), torch.rand(20, 1, 28, 28), torch.arange(20) % 10
     optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
-    for _ in range(150):
-        loss = F.cross_entropy(net(X), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    loss = fit(net, X, y, optimizer, steps=150)
     assert loss < 0.1 and (net(X).argmax(1) == y).all()
 
 

@@ -6,9 +6,16 @@ import re
 
 import pytest
 import torch
-from chapter import CHAPTERS, definitions, num_params, stage_shapes
+from chapter import (
+    CHAPTERS,
+    assert_random_weights_without_a_network,
+    assert_same_logits,
+    definitions,
+    fit,
+    num_params,
+    stage_shapes,
+)
 from torch import nn
-from torch.nn import functional as F
 
 from d2ltorch import torchvision
 
@@ -33,29 +40,11 @@ def test_deeper_configurations_of_the_paper(name, arch):
 
 
 def test_densenet121_is_torchvisions():
-    theirs, weights = DENSENET["torchvision_reference"]("densenet121", pretrained=False)
-    ours = DENSENET["densenet121"](in_channels=3, num_classes=1000).eval()
-    assert weights == "random"
-    assert num_params(ours) == num_params(theirs) == 7_978_856
-    DENSENET["copy_weights"](theirs, ours)
-    X = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        logits = theirs(X)
-        assert logits.std() > 1e-3  # a network that answers the same to everything would prove nothing
-        assert (ours(X) - logits).abs().max() <= 1e-5
+    assert_same_logits(DENSENET, "densenet121", 7_978_856)
 
 
 def test_pretrained_switch_goes_on_with_random_weights_without_a_network(monkeypatch, capsys):
-    def refuse(*args, weights=None):
-        if weights is not None:
-            raise OSError("no route to host")
-        return build()
-
-    build = torchvision.models.densenet121
-    monkeypatch.setattr(torchvision.models, "densenet121", refuse)
-    net, weights = DENSENET["torchvision_reference"]("densenet121", pretrained=True)
-    assert weights == "random" and not net.training
-    assert "could not fetch" in capsys.readouterr().out
+    assert_random_weights_without_a_network(DENSENET, "densenet121", monkeypatch, capsys)
 
 
 def test_two_layers_on_three_channels_with_growth_ten_give_23():
@@ -153,13 +142,7 @@ def test_learns_one_batch_by_heart(builder):
     net = DENSENET["densenet"]() if builder == "densenet" else DENSENET["small_densenet"](8)
     X, y = torch.rand(10, 1, 32, 32), torch.arange(10)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(net(X), y)
-        loss.backward()
-        optimizer.step()
-        if loss < 0.05:
-            break
+    fit(net, X, y, optimizer, steps=60, until=0.05)
     assert (net(X).argmax(dim=1) == y).all()
 
 

@@ -4,9 +4,8 @@ from functools import partial
 
 import pytest
 import torch
-from chapter import definitions, num_params, stage_shapes
+from chapter import definitions, fit, num_params, stage_shapes
 from torch import nn
-from torch.nn import functional as F
 
 import d2ltorch as d2lt
 from d2ltorch import torchvision
@@ -131,11 +130,7 @@ def test_overfits_one_batch():
         nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(40 * 16, 10))  # fmt: skip
     X, y = torch.rand(20, 1, 28, 28), torch.arange(20) % 10
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    for _ in range(150):
-        loss = F.cross_entropy(net(X), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    fit(net, X, y, optimizer, steps=150)
     assert (net(X).argmax(1) == y).all()
 
 

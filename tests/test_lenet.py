@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from chapter import CHAPTERS, definitions, num_params, stage_shapes
+from chapter import CHAPTERS, definitions, fit, num_params, stage_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -103,13 +103,7 @@ def test_overfits_one_batch(chapter, kind):
         net.apply(d2lt.init_xavier)
     X, y = torch.rand(16, 1, 28, 28), torch.arange(16) % 10
     optimizer = torch.optim.Adam(net.parameters(), lr=0.005)
-    for _ in range(400):
-        loss = F.cross_entropy(net(X), y)
-        if loss < 0.05:
-            break
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    fit(net, X, y, optimizer, steps=400, until=0.05)
     assert (net(X).argmax(dim=1) == y).all()
 
 

@@ -4,11 +4,16 @@ import copy
 
 import pytest
 import torch
-from chapter import definitions, num_params, stage_shapes
+from chapter import (
+    assert_random_weights_without_a_network,
+    assert_same_logits,
+    definitions,
+    fit,
+    num_params,
+    stage_shapes,
+)
 from torch import nn
 from torch.nn import functional as F
-
-from d2ltorch import torchvision
 
 RESNET = definitions("resnet")
 Residual = RESNET["Residual"]
@@ -22,29 +27,11 @@ def test_resnet18_has_the_stated_number_of_parameters():
     ("name", "expected"), [("resnet18", 11_689_512), ("resnet34", 21_797_672), ("resnet50", 25_557_032)]
 )
 def test_imagenet_networks_are_torchvisions(name, expected):
-    theirs, weights = RESNET["torchvision_reference"](name, pretrained=False)
-    ours = RESNET[name](in_channels=3, num_classes=1000).eval()
-    assert weights == "random"
-    assert num_params(ours) == num_params(theirs) == expected
-    RESNET["copy_weights"](theirs, ours)
-    X = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        logits = theirs(X)
-        assert logits.std() > 1e-3  # a network that answers the same to everything would prove nothing
-        assert (ours(X) - logits).abs().max() <= 1e-5
+    assert_same_logits(RESNET, name, expected)
 
 
 def test_pretrained_switch_goes_on_with_random_weights_without_a_network(monkeypatch, capsys):
-    def refuse(*args, weights=None):
-        if weights is not None:
-            raise OSError("no route to host")
-        return build()
-
-    build = torchvision.models.resnet18
-    monkeypatch.setattr(torchvision.models, "resnet18", refuse)
-    net, weights = RESNET["torchvision_reference"]("resnet18", pretrained=True)
-    assert weights == "random" and not net.training
-    assert "could not fetch" in capsys.readouterr().out
+    assert_random_weights_without_a_network(RESNET, "resnet18", monkeypatch, capsys)
 
 
 def test_copy_weights_refuses_another_network():
@@ -153,11 +140,5 @@ def test_learns_one_batch_by_heart():
     net = RESNET["resnet18"]()
     X, y = torch.rand(10, 1, 48, 48), torch.arange(10)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
-    for _ in range(40):
-        optimizer.zero_grad()
-        loss = F.cross_entropy(net(X), y)
-        loss.backward()
-        optimizer.step()
-        if loss < 0.05:
-            break
+    fit(net, X, y, optimizer, steps=40, until=0.05)
     assert (net(X).argmax(dim=1) == y).all()

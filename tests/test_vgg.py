@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from chapter import definitions, num_params, stage_shapes
+from chapter import definitions, fit, num_params, stage_shapes
 from torch import nn
 
 import d2ltorch as d2lt
@@ -93,11 +93,7 @@ def test_overfits_one_batch():
     X = torch.rand(16, 1, 4, 4).repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)
     y = torch.arange(16) % 10
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
-    for _ in range(200):
-        loss = nn.functional.cross_entropy(net(X), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    fit(net, X, y, optimizer, steps=200)
     net.eval()
     assert (net(X).argmax(dim=1) == y).all()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import sys
@@ -127,6 +128,12 @@ def _missing(records: list[dict]) -> str:
     )
 
 
+def _best_runs(records: list[dict]) -> dict[str, dict]:
+    """For each network that has one, the run with the highest test accuracy."""
+    runs = {network: ledger.select(records, network=network) for network in ledger.NETWORKS}
+    return {network: max(found, key=lambda r: r["test_acc"][-1]) for network, found in runs.items() if found}
+
+
 def _confusions(records: list[dict]) -> str:
     """For each network the pair of classes that its best-tested recipe confuses most, from the stored predictions."""
     import numpy as np
@@ -137,11 +144,7 @@ def _confusions(records: list[dict]) -> str:
     if labels is None:
         return ""
     lines = ["| network | wrong of 10,000 | most confused | how often |", "|---|---|---|---|"]
-    for network in ledger.NETWORKS:
-        runs = ledger.select(records, network=network)
-        if not runs:
-            continue
-        run = max(runs, key=lambda r: r["test_acc"][-1])
+    for network, run in _best_runs(records).items():
         predicted = np.array([int(digit) for digit in run["predictions"]])
         counts = np.zeros((10, 10), dtype=int)
         np.add.at(counts, (labels, predicted), 1)
@@ -160,11 +163,7 @@ def _wrong_in_all(records: list[dict]):
     import numpy as np
 
     labels = _test_labels()
-    best = []
-    for network in ledger.NETWORKS:
-        runs = ledger.select(records, network=network)
-        if runs:
-            best.append(max(runs, key=lambda r: r["test_acc"][-1]))
+    best = _best_runs(records).values()
     if labels is None or not best:
         return None, 0
     wrong = np.ones(len(labels), dtype=bool)
@@ -241,6 +240,7 @@ def _tuning() -> str:
     )
 
 
+@functools.cache
 def _test_labels():
     """The real test labels, or None where Fashion-MNIST is not at hand."""
     import contextlib
