@@ -142,6 +142,17 @@ def test_a_run_leaves_a_record_that_the_page_can_quote(tmp_path, monkeypatch):
         ledger.load(path)
 
 
+def test_a_resumed_run_counts_once():
+    common = {"network": "nin", "recipe": "classic", "parameters": 1, "mult_adds": 1, "device": "CPU"}
+    runs = [
+        common | {"seed": seed, "epochs": len(accuracies), "test_acc": accuracies, "seconds": [60.0] * len(accuracies)}
+        for seed, accuracies in ((0, [0.2, 0.5]), (0, [0.2, 0.5, 0.7]), (1, [0.3, 0.5]), (0, [0.2, 0.4]))
+    ]
+    rows = ledger.summarise(runs)
+    assert [(row["epochs"], row["runs"]) for row in rows] == [(2, 2), (3, 1)]
+    assert rows[0]["mean"] == pytest.approx(0.45)  # another seed's run, and one of the same seed that went elsewhere
+
+
 @pytest.mark.parametrize("name", ledger.MODERN)
 def test_modern_rate_is_the_best_of_the_held_out_trials(name):
     trials = ledger.select(ledger.load(page.TUNING), network=name)

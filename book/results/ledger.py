@@ -141,13 +141,25 @@ def select(records: list[dict], **wanted) -> list[dict]:
     return [record for record in records if all(record.get(key) == value for key, value in wanted.items())]
 
 
+def longest(records: list[dict]) -> list[dict]:
+    """The records without those that were resumed later: their whole history is the start of a longer record."""
+
+    def contains(longer: dict, shorter: dict) -> bool:
+        same = all(longer[key] == shorter[key] for key in ("network", "recipe", "seed"))
+        start = longer["test_acc"][: shorter["epochs"]]
+        return same and longer["epochs"] > shorter["epochs"] and start == shorter["test_acc"]
+
+    return [record for record in records if not any(contains(other, record) for other in records)]
+
+
 def summarise(records: list[dict]) -> list[dict]:
     """One row for each network, recipe and number of epochs: mean and spread of the last test accuracy.
 
-    ``spread`` is the standard deviation over runs, None for a single run.
+    A run that was resumed later counts once, with all its epochs. ``spread`` is the standard deviation over runs, None
+    for a single run.
     """
     groups: dict[tuple, list[dict]] = {}
-    for record in records:
+    for record in longest(records):
         groups.setdefault((record["network"], record["recipe"], record["epochs"]), []).append(record)
     rows = []
     for (network, recipe, epochs), runs in groups.items():

@@ -340,8 +340,8 @@ def draw_card(network: str, path: Path) -> None:
 
 
 def digest() -> str:
-    """A fingerprint of the ledger, the tuning and this file, which together decide the page."""
-    sources = (ledger.LEDGER, TUNING, Path(__file__))
+    """A fingerprint of the ledger, the tuning and the code that reads them, which together decide the page."""
+    sources = (ledger.LEDGER, TUNING, Path(__file__), Path(ledger.__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.exists())).hexdigest()[:16]
 
 
