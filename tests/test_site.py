@@ -195,6 +195,11 @@ def test_page_in_the_browser(tab, axe_source, name):
         buttons = tab.locator("div.cell_input button.copybtn").count()
         if not 0 < cells == buttons:
             problems.append(f"{cells} code cells, {buttons} copy buttons")
+        problems += tab.evaluate(
+            "() => [...document.querySelectorAll('div.cell_input pre')]"
+            ".filter(e => !e.closest('details') && e.scrollWidth > e.clientWidth + 1)"
+            ".map(e => `code that scrolls sideways: ${e.innerText.slice(0, 80)}`)"
+        )
     if tab.locator("mjx-merror").count():
         problems.append("a formula that MathJax cannot read")
     tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
@@ -207,6 +212,11 @@ def test_page_in_the_browser(tab, axe_source, name):
         "() => [...document.querySelectorAll('article img')]"
         ".filter(i => i.getBoundingClientRect().width > innerWidth)"
         ".map(i => `phone: ${i.src} is wider than the screen`)"
+    )
+    problems += tab.evaluate(
+        "() => [...document.querySelectorAll('article img')]"
+        ".filter(i => i.naturalWidth && Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
+        ".map(i => `phone: ${i.src.slice(-60)} is out of proportion`)"
     )
     if name != "404":
         # One of each kind of code token is tested below; thousands would take most of the time.

@@ -45,8 +45,21 @@ def drop_unread_files(app, exception) -> None:
     shutil.rmtree(static / "locales", ignore_errors=True)
 
 
+def outdated_by_static_files(app, env, added, changed, removed) -> list[str]:
+    """Every page, once a file of ours in ``_static`` has changed: pages name its version, and Sphinx does not look."""
+    if app.builder.format != "html":
+        return []
+    for folder in (Path(app.confdir) / name for name in app.config.html_static_path):
+        for source in folder.rglob("*"):
+            built = Path(app.outdir) / "_static" / source.relative_to(folder)
+            if source.is_file() and built.exists() and source.read_bytes() != built.read_bytes():
+                return sorted(env.found_docs)
+    return []
+
+
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
+    app.connect("env-get-outdated", outdated_by_static_files)
     app.connect("build-finished", publish_mathjax)
     app.connect("build-finished", drop_unread_files, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -257,7 +257,7 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
     """All networks on one picture: accuracy against multiply-adds."""
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
     rows = ledger.summarise(records)
     for row in rows:
         i = ledger.NETWORKS.index(row["network"])
@@ -283,7 +283,7 @@ def draw_curves(records: list[dict], path: Path) -> None:
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = plt.subplots(2, 4, figsize=(7, 3.9), layout="constrained", sharey=True)
+    figure, axes = plt.subplots(4, 2, figsize=(5.6, 7.6), layout="constrained", sharey=True)
     for ax, network in zip(axes.flat, ledger.NETWORKS):
         i = ledger.NETWORKS.index(network)
         for recipe, style in zip(ledger.RECIPES, ("-", "--")):
