@@ -165,6 +165,16 @@ def test_cells_fit_a_screen(path):
         assert cell.source == cell.source.strip(), f"{show(cell)}: blank lines at an end"
 
 
+def test_chapter_links_its_successor_and_the_reference_source(path):
+    text = "\n".join(prose(cell) for cell in text_cells(path))
+    if path.stem not in NAMES:
+        return
+    successor = dict(zip(NAMES, [f"{name}.ipynb" for name in NAMES[1:]] + ["../book/results.md"]))[path.stem]
+    assert f"]({successor}" in text
+    if path.stem not in ("lenet", "nin"):  # torchvision has neither
+        assert re.search(rf"github\.com/pytorch/\S+/{path.stem.replace('_', '')}\.py", text)
+
+
 def test_text_is_plain_markdown(path):
     for cell in text_cells(path):
         text = prose(cell)
