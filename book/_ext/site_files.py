@@ -36,9 +36,13 @@ def publish_mathjax(app, exception) -> None:
 
 
 def drop_unread_files(app, exception) -> None:
-    """Source maps and translations, 3 MB that no reader's browser asks for."""
+    """Source maps and translations, 3 MB that no reader's browser asks for, and pictures that earlier builds left."""
     if exception is not None or app.builder.format != "html":
         return
+    pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
+    for path in (Path(app.outdir) / "_images").glob("*"):
+        if path.name not in pages:
+            path.unlink()
     static = Path(app.outdir) / "_static"
     for path in static.rglob("*.map"):
         path.unlink()
