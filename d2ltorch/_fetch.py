@@ -135,8 +135,8 @@ def _fetch_missing(root: Path, mirrors: list[str]) -> None:
     """Put the missing files into place, one process at a time."""
     raw = _raw(root)
     try:
-        with _locked(raw):
-            for leftover in raw.glob(".download-*"):  # of a process that was killed
+        with _locked(raw) as is_alone:
+            for leftover in raw.glob(".download-*") if is_alone else ():  # of a process that was killed
                 shutil.rmtree(leftover, ignore_errors=True)
             names = _missing(root)
             if names:
@@ -229,18 +229,20 @@ def _answering(mirrors: list[str], name: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out; without ``fcntl`` (Windows) two may fetch the same files."""
+def _locked(folder: Path) -> Iterator[bool]:
+    """Keep other processes out and say whether that holds: Windows and some file systems have no such locks."""
     try:
         import fcntl
     except ImportError:
-        yield
+        yield False
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # a file system that has no locks
+        is_alone = False
+        with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+            is_alone = True
+        yield is_alone
     finally:
         os.close(descriptor)
 

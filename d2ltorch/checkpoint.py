@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import torch
@@ -22,14 +24,9 @@ class CheckpointError(RuntimeError):
 class Run:
     """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
 
-    def __init__(self, net, optimizer, scaler, history: History, path: Path | None) -> None:
-        self.net, self.optimizer, self.scaler, self.history, self.path = (
-            net,
-            optimizer,
-            scaler,
-            history,
-            path,
-        )
+    def __init__(self, net, optimizer, scaler, history: History, path: Path | None, num_epochs: int) -> None:
+        self.net, self.optimizer, self.scaler, self.history = net, optimizer, scaler, history
+        self.path, self.num_epochs = path, num_epochs
         self.resumed_at = 0
 
     def save(self) -> None:
@@ -73,6 +70,11 @@ class Run:
                 f"{name} holds a run with other settings: "
                 + "; ".join(f"{key} was {meta.get(key)!r} and is now {ours[key]!r}" for key in differ)
                 + ". The file is untouched: choose another name, or the old settings"
+            )
+        if len(rows) > self.num_epochs:
+            raise CheckpointError(
+                f"{name} holds {len(rows)} epochs already, and num_epochs={self.num_epochs}: its weights are those of "
+                f"epoch {len(rows)}. The file is untouched: choose another name, or num_epochs={len(rows)} or more"
             )
         self.net.load_state_dict(weights)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -124,7 +126,10 @@ def describe_run(net, train_iter, optimizer, schedule, augment, loss, precision,
 
 
 def _name(function: object) -> str:
-    return getattr(function, "__qualname__", None) or repr(function)
+    if isinstance(function, functools.partial):
+        return f"{_name(function.func)}{function.args}{sorted(function.keywords.items())}"
+    # An object's address is another one in the next process.
+    return getattr(function, "__qualname__", None) or re.sub(r" at 0x[0-9a-fA-F]+", "", repr(function))
 
 
 def checkpoint_path(checkpoint: str | Path | None, net: nn.Module, meta: dict) -> Path | None:
@@ -133,6 +138,8 @@ def checkpoint_path(checkpoint: str | Path | None, net: nn.Module, meta: dict) -
     With that variable set, executing a chapter again does not repeat a training that nothing has changed.
     """
     if checkpoint is not None:
+        if not isinstance(checkpoint, (str, os.PathLike)):
+            raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'")
         path = Path(checkpoint)
         if path.is_dir():
             raise ValueError(f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")

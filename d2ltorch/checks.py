@@ -47,6 +47,18 @@ def check_arguments(net, train_iter, test_iter, num_epochs, lr, label_smoothing)
     require(smooth, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
 
 
+def check_functions(**functions: object) -> None:
+    examples = {
+        "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
+        "schedule": "lambda progress: 1 - progress",
+        "augment": "lambda X: X.flip(3)",
+        "loss": "torch.nn.functional.cross_entropy",
+    }
+    for name, function in functions.items():
+        callable_ = function is None or callable(function)
+        require(callable_, TypeError, f"{name}={function!r} is not a function: give one such as {examples[name]}")
+
+
 def check_logits(logits: torch.Tensor, y: torch.Tensor, data_iter: DataIter) -> None:
     fits = isinstance(logits, torch.Tensor) and logits.dim() == 2 and len(logits) == len(y)
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__

@@ -107,7 +107,7 @@ def load_data_fashion_mnist(
     """
     batch_size = _at_least(1, "batch_size", batch_size)
     resize = None if resize is None else _at_least(8, "resize", resize)
-    folder, device = data_folder(root), _usable_device(device)
+    folder, device = data_folder(root), usable_device(device)
     num_train = None if num_train is None else _at_least(1, "num_train", num_train)
     num_test = None if num_test is None else _at_least(1, "num_test", num_test)
     if is_quick():
@@ -263,7 +263,7 @@ class DataIter:
         return len(range(self._rank, batch, self._world_size))
 
     def _as_network_input(self, images: Tensor) -> Tensor:
-        X = images.to(torch.float32).div_(255)  # (B, 1, 28, 28)
+        X = images.to(torch.float32, copy=True).div_(255)  # (B, 1, 28, 28)
         if self.resize is None or len(X) == 0:
             return X if self.resize is None else X.new_empty(0, 1, self.resize, self.resize)
         size, shrinks = (self.resize, self.resize), self.resize < X.shape[-1]
@@ -374,9 +374,12 @@ def probe_images(data_iter: DataIter) -> tuple[Tensor, Tensor]:
     return data_iter.examples(PROBE_INDICES)
 
 
-def try_gpu(i: int = 0) -> torch.device:
-    """The device to run on: ``cuda:i`` if there, else Apple's ``mps`` (for i = 0), else ``cpu``."""
-    i = _at_least(0, "i", i)
+def try_gpu(i: int | None = None) -> torch.device:
+    """The device to run on: ``cuda:i`` if there, else Apple's ``mps`` (for i = 0), else ``cpu``.
+
+    Without ``i`` the first GPU, or under ``torchrun`` the one of this process.
+    """
+    i = int(os.environ.get("LOCAL_RANK", "0")) if i is None else _at_least(0, "i", i)
     if torch.cuda.device_count() > i:
         return torch.device("cuda", i)
     if i == 0 and torch.backends.mps.is_available():
@@ -412,14 +415,14 @@ def _drawn_splits(quick: bool) -> list[tuple[Tensor, Tensor]]:
     return splits
 
 
-def _usable_device(device: str | torch.device | None) -> torch.device:
+def usable_device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return try_gpu()
     if not isinstance(device, (str, torch.device)):
         raise TypeError(f"device={device!r} is not a device: give 'cpu', 'cuda', 'mps' or try_gpu()")
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={str(device)!r} cannot be used ({reason}): give 'cpu' or try_gpu()") from None
     return torch.device(device)

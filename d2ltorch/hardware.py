@@ -67,7 +67,7 @@ def choose_precision(precision: str, device: torch.device, net: nn.Module) -> st
 
     bfloat16 on GPUs of compute capability 8.0 and later and on CPUs with AMX or AVX512-BF16, there only for networks
     with a convolution of 32 channels or more (below, the conversions cost what the multiplications save);
-    float16 on older GPUs with tensor cores such as the T4; float32 elsewhere.
+    float16 on older GPUs from compute capability 7.0 on, such as the T4; float32 elsewhere.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")

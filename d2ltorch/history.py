@@ -13,8 +13,9 @@ COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds", "examp
 class History:
     """Losses, accuracies, seconds and examples a second of every epoch of a run.
 
-    Each column is a list with one value an epoch: ``train_loss`` and ``test_loss`` (mean cross-entropy an example,
-    in nats), ``train_acc`` and ``test_acc`` (0 to 1; in training measured on the batches as they are learnt from),
+    Each column is a list with one value an epoch: ``train_loss`` and ``test_loss`` (mean loss an example: cross-entropy
+    in nats, unless ``train`` was given a ``loss``; label smoothing raises the training loss alone), ``train_acc`` and
+    ``test_acc`` (0 to 1; in training measured on the batches as they are learnt from),
     ``seconds`` (training, without evaluation) and ``examples_per_second``. ``meta`` says where and how: network, data
     source, device, precision, batch size, learning rate, versions.
     """

@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from .animator import Animator
 from .checkpoint import Run, checkpoint_path, describe_run
-from .checks import check_arguments, check_iter, check_logits, require
-from .data import DataIter, is_quick
+from .checks import check_arguments, check_functions, check_iter, check_logits, require
+from .data import DataIter, is_quick, usable_device
 from .hardware import choose_precision, device_name, keep_freed_memory
 from .history import History
 
@@ -60,9 +60,11 @@ def train(
         augment: applied to each training batch ``X``, on the device.
         label_smoothing: share of each label spread over all classes (Szegedy et al., 2016), 0 to 1.
         loss: maps logits and labels to the *mean* loss of a batch; None for cross-entropy.
-        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` for the fastest that is safe here.
-        checkpoint: a file to save after every epoch and to go on from when it exists. A CPU run that was stopped and
-            resumed ends with the same weights, bit for bit, as one that was not.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` for the fastest that is safe here. In
+            float32, recent NVIDIA GPUs still round the factors of convolutions to TF32, as is PyTorch's default.
+        checkpoint: a file to save after every epoch and to go on from when it exists. A run in one process on a CPU
+            that was stopped and resumed ends with the same weights, bit for bit, as one that was not. Functions
+            (``schedule``, ``augment``, ``loss``) are compared by name.
         animator: True plots while training in a notebook and prints a line an epoch elsewhere; False is silent.
 
     Returns:
@@ -75,42 +77,47 @@ def train(
         MemoryError: the GPU is full; says which batch and input size would fit.
     """
     check_arguments(net, train_iter, test_iter, num_epochs, lr, label_smoothing)
-    device = torch.device(device) if device is not None else train_iter.device
+    check_functions(optimizer=optimizer, schedule=schedule, augment=augment, loss=loss)
+    lr = float(lr)
+    device = usable_device(device) if device is not None else train_iter.device
     precision = choose_precision(precision, device, net)
-    keep_freed_memory()
-    net.to(
-        device,
-        memory_format=torch.channels_last if _is_convolutional(net) else torch.preserve_format,
-    )
+    if device.type == "cpu":
+        keep_freed_memory()
+    net.to(device, memory_format=_memory_format(net, device))
     rank, world_size = _join_torchrun(device)
+    model = _data_parallel(net, device) if world_size > 1 else net  # gives every process the weights of the first
 
-    optimizer = optimizer(net.parameters()) if optimizer else torch.optim.SGD(net.parameters(), lr=lr)
-    base_rates = [group["lr"] for group in optimizer.param_groups]
+    fused = True if device.type == "cuda" else None  # a fused step of a scaled float16 run needs no answer of the GPU
+    optimizer = optimizer(net.parameters()) if optimizer else torch.optim.SGD(net.parameters(), lr=lr, fused=fused)
+    base_rates = [float(group["lr"]) for group in optimizer.param_groups]
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     loss = loss or _CrossEntropy(label_smoothing)
     if is_quick():
         num_epochs = 1
     meta = describe_run(net, train_iter, optimizer, schedule, augment, loss, precision, num_epochs, lr, device)
-    run = Run(net, optimizer, scaler, History(meta), checkpoint_path(checkpoint, net, meta))
+    run = Run(net, optimizer, scaler, History(meta), checkpoint_path(checkpoint, net, meta), num_epochs)
     run.resume()
     plot = _make_animator(animator, num_epochs, rank, run.history)
-    model = _data_parallel(net, device) if world_size > 1 else net
 
-    num_batches, started = len(train_iter), time.perf_counter()
+    num_batches, started, out_of_memory = len(train_iter), time.perf_counter(), False
     try:
         for epoch in range(len(run.history), num_epochs):
             net.train()
             epoch_started = time.perf_counter()
-            sums = torch.zeros(3, dtype=torch.float64, device=_sum_device(device))  # loss, correct, examples
+            sums = _zeros(3, device)  # loss, correct, examples
             first_bad = torch.full((), -1, dtype=torch.int64, device=device)
+            if world_size > 1:
+                _share_random_state(device)
             for i, (X, y) in enumerate(_share(train_iter, rank, world_size)):
-                X, y = X.to(device, non_blocking=True), y.to(device, non_blocking=True)
+                X, y = _move(X, device), _move(y, device)
                 batch_size = min(train_iter.batch_size, train_iter.num_examples - i * train_iter.batch_size)
+                if batch_size < world_size:
+                    continue  # a last batch with nothing for some of the processes
                 if augment:
                     X = augment(X)
                 if schedule:
                     for group, rate in zip(optimizer.param_groups, base_rates):
-                        group["lr"] = rate * schedule((epoch + i / num_batches) / num_epochs)
+                        group["lr"] = rate * float(schedule((epoch + i / num_batches) / num_epochs))
                 with _autocast(device, precision):
                     logits = model(X)
                     if epoch == i == 0:
@@ -125,10 +132,11 @@ def train(
                 first_bad = torch.where((first_bad < 0) & ~batch_loss.isfinite(), i, first_bad)
                 correct = (logits.detach().argmax(1) == y).sum()
                 sums += torch.stack((batch_loss * len(y), correct, torch.full_like(correct, len(y)))).to(sums)
-                if device.type == "cpu" and first_bad >= 0:
+                if device.type == "cpu" and world_size == 1 and first_bad >= 0:
                     break
             if world_size > 1:
                 torch.distributed.all_reduce(sums)
+                torch.distributed.all_reduce(first_bad, op=torch.distributed.ReduceOp.MAX)
             total_loss, correct, count = sums.tolist()  # the epoch's only synchronisation
             seconds = time.perf_counter() - epoch_started
             if first_bad >= 0:
@@ -138,6 +146,8 @@ def train(
                 )
             test_loss, test_acc = None, None
             if test_iter is not None:
+                if world_size > 1:
+                    _share_buffers(net)
                 test_loss, test_acc = _evaluate(net, test_iter, device, precision, loss, rank, world_size)
             run.history.add(
                 train_loss=total_loss / count,
@@ -160,11 +170,14 @@ def train(
                 )
     except KeyboardInterrupt:
         print(f"Interrupted in epoch {len(run.history) + 1} of {num_epochs}: returning the epochs finished so far.")
-    except torch.OutOfMemoryError as error:
-        raise MemoryError(_memory_advice(net, train_iter, device, precision, loss)) from error
+    except torch.OutOfMemoryError:
+        out_of_memory = True  # what fits is tried below, when the exception has let go of the layers' outputs
     finally:
         if plot:
             plot.finish()
+    if out_of_memory:
+        X = y = logits = batch_loss = correct = None
+        raise MemoryError(_memory_advice(net, train_iter, device, precision, loss))
     return run.history
 
 
@@ -192,7 +205,7 @@ def evaluate(
     check_iter("data_iter", data_iter)
     if device is None:
         device = next((parameter.device for parameter in net.parameters()), data_iter.device)
-    device = torch.device(device)
+    device = usable_device(device)
     net.to(device)
     return _evaluate(net, data_iter, device, choose_precision(precision, device, net), _CrossEntropy(0.0), 0, 1)
 
@@ -201,10 +214,12 @@ def evaluate(
 def _evaluate(net, data_iter, device, precision, loss, rank, world_size) -> tuple[float, float]:
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
-    sums = torch.zeros(3, dtype=torch.float64, device=_sum_device(device))
+    sums = _zeros(3, device)
     try:
         for X, y in _share(data_iter, rank, world_size):
-            X, y = X.to(device, non_blocking=True), y.to(device, non_blocking=True)
+            if len(y) == 0:
+                continue
+            X, y = _move(X, device), _move(y, device)
             with _autocast(device, precision):
                 logits = net(X)
             check_logits(logits, y, data_iter)
@@ -243,6 +258,8 @@ def _join_torchrun(device: torch.device) -> tuple[int, int]:
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         return 0, 1
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return torch.distributed.get_rank(), world_size
@@ -252,6 +269,19 @@ def _data_parallel(net: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(net, device_ids=[device] if device.type == "cuda" else None)
 
 
+def _share_random_state(device: torch.device) -> None:
+    """Go on with the first process's generator everywhere: all draw the same order of the images."""
+    state = torch.get_rng_state().to(device)  # NCCL takes no tensor of the CPU
+    torch.distributed.broadcast(state, 0)
+    torch.set_rng_state(state.cpu())
+
+
+def _share_buffers(net: nn.Module) -> None:
+    """The running statistics of the first process everywhere: all evaluate the network that is saved."""
+    for buffer in net.buffers():
+        torch.distributed.broadcast(buffer, 0)
+
+
 def _share(data_iter: DataIter, rank: int, world_size: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
     return data_iter if world_size == 1 else data_iter.shard(rank, world_size)
 
@@ -259,8 +289,10 @@ def _share(data_iter: DataIter, rank: int, world_size: int) -> Iterable[tuple[to
 # --- numbers, memory, progress ---------------------------------------------------------------------------------------
 
 
-def _is_convolutional(net: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in net.modules())
+def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last for convolutions, except on Apple GPUs, where batch norm's gradient does not take it."""
+    is_convolutional = any(isinstance(module, nn.Conv2d) for module in net.modules())
+    return torch.channels_last if is_convolutional and device.type != "mps" else torch.preserve_format
 
 
 def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
@@ -269,18 +301,25 @@ def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContex
     return torch.autocast(device.type, dtype=getattr(torch, precision))
 
 
-def _sum_device(device: torch.device) -> torch.device:
-    return torch.device("cpu") if device.type == "mps" else device  # MPS has no float64
+def _zeros(count: int, device: torch.device) -> torch.Tensor:
+    """Sums over an epoch, in float64 but on Apple GPUs, which have float32 at most; it counts to 16 million exactly."""
+    return torch.zeros(count, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+
+
+def _move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    # Only a copy to a GPU may still be under way when the next operation starts: the GPU does them in order.
+    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def _memory_advice(net, train_iter, device, precision, loss) -> str:
     """Find by trying which batch size fits at this input size, and which input size at this batch size."""
     X, y = train_iter.examples([0])
-    trial = copy.deepcopy(net.to("cpu")).to(device)
     net.zero_grad(set_to_none=True)
+    trial = copy.deepcopy(net.to("cpu")).to(device)
 
     def fits(batch_size: int, size: int) -> bool:
-        with contextlib.suppress(RuntimeError):  # out of memory, or a shape that the network does not take
+        # Out of memory, a shape that the network does not take, or batch norm over a single value.
+        with contextlib.suppress(RuntimeError, ValueError):
             images = F.interpolate(X, size).expand(batch_size, *X.shape[1:2], size, size).contiguous().to(device)
             with _autocast(device, precision):
                 loss(trial(images).float(), y.expand(batch_size).to(device)).backward()

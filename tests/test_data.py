@@ -461,6 +461,10 @@ def test_try_gpu(monkeypatch):
     assert d2lt.try_gpu() == torch.device("cuda", 0)
     assert d2lt.try_gpu(1) == torch.device("cuda", 1)
     assert d2lt.try_gpu(2) == torch.device("cpu")
+    monkeypatch.setenv("LOCAL_RANK", "1")  # as torchrun sets it for its second process
+    assert d2lt.try_gpu() == torch.device("cuda", 1)
+    assert d2lt.try_gpu(0) == torch.device("cuda", 0)
+    monkeypatch.delenv("LOCAL_RANK")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert d2lt.try_gpu() == torch.device("mps")
@@ -513,3 +517,11 @@ def test_other_arguments_that_cannot_be_meant(small_root, tmp_path):
     for rank, world_size in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(ValueError, match=r"rank=|world_size="):
             numbered_iter(4, 2).shard(rank, world_size)
+
+
+def test_images_given_as_floats_stay_as_they_are():
+    images = torch.full((4, 1, 28, 28), 255.0)
+    data_iter = d2lt.DataIter(images, torch.arange(4), 2)
+    for _ in range(2):
+        assert all(X.max() == 1 for X, _ in data_iter)
+    assert images.min() == 255

@@ -1,11 +1,14 @@
 """The training loop against a plain one, and against what happens in a classroom."""
 
+import functools
+import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -305,6 +308,41 @@ def test_a_checkpoint_of_another_network_or_run_is_an_error_and_stays_as_it_is(t
     assert path.read_bytes() == content
 
 
+def test_a_checkpoint_of_more_epochs_is_an_error_and_stays_as_it_is(tmp_path):
+    train_iter, test_iter = make_iters()
+    path = tmp_path / "run.pt"
+    d2lt.train(make_net(), train_iter, test_iter, 3, 0.1, checkpoint=path, animator=False)
+    content = path.read_bytes()
+    with pytest.raises(d2lt.CheckpointError, match="holds 3 epochs already, and num_epochs=2"):
+        d2lt.train(make_net(), train_iter, test_iter, 2, 0.1, checkpoint=path, animator=False)
+    assert path.read_bytes() == content
+
+
+class Brighter:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, X):
+        return X * self.factor
+
+
+@pytest.mark.parametrize("augment", [functools.partial(torch.mul, other=0.5), Brighter(0.5)], ids=["partial", "object"])
+def test_numpy_numbers_and_function_objects_can_be_resumed(tmp_path, augment):
+    np = pytest.importorskip("numpy")
+    train_iter, test_iter = make_iters()
+    path = tmp_path / "run.pt"
+    settings = dict(
+        schedule=lambda progress: np.cos(progress), augment=augment, checkpoint=path, animator=False,
+        optimizer=lambda parameters: torch.optim.SGD(parameters, np.float64(0.1)),
+    )  # fmt: skip
+    d2lt.train(make_net(), train_iter, test_iter, 2, np.float64(0.1), **settings)
+    assert "0x" not in torch.load(path, weights_only=True)["meta"]["augment"]
+    if isinstance(augment, Brighter):
+        settings["augment"] = Brighter(0.5)  # another process has it at another address
+    history = d2lt.train(make_net(), train_iter, test_iter, 2, np.float64(0.1), **settings)
+    assert len(history) == 2
+
+
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "run.pt"
     run_to(path, 1)
@@ -382,6 +420,44 @@ def test_out_of_memory_says_what_would_fit():
         d2lt.train(FullMemory(1), train_iter, None, 1, 0.1, animator=False)
 
 
+class FullUntilFreed(nn.Module):
+    """Is out of memory at 32 images; notes whether an earlier output was still held when it was next called."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.norm, self.outputs, self.was_held = nn.Linear(1, 10), nn.BatchNorm1d(10), [], []
+
+    def __deepcopy__(self, memo):
+        return self  # the advice tries a copy; this test looks at what it finds
+
+    def forward(self, X):
+        self.was_held.append(any(output() is not None for output in self.outputs))
+        hidden = self.norm(self.dense(X.mean((2, 3))))
+        self.outputs = [weakref.ref(hidden)]
+        if len(X) >= 32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hidden * 1
+
+
+def test_out_of_memory_lets_go_of_the_outputs_before_it_tries_what_fits():
+    train_iter, _ = make_iters()
+    net = FullUntilFreed()
+    with pytest.raises(MemoryError, match="batch_size=16 at 28 pixels") as raised:
+        d2lt.train(net, train_iter, None, 1, 0.1, animator=False)
+    assert len(net.was_held) > 2 and not any(net.was_held)
+    assert raised.value.__cause__ is None and raised.value.__context__ is None
+
+
+def test_out_of_memory_advice_survives_batch_norm_over_one_value():
+    train_iter, _ = make_iters()
+    net = nn.Sequential(FullMemory(1), nn.BatchNorm1d(10))
+    with pytest.raises(MemoryError, match="not even one example fits"):
+        d2lt.train(net, train_iter, None, 1, 0.1, animator=False)
+    one = nn.Sequential(FullMemory(28 * 28), nn.BatchNorm1d(10))  # one image fits, and batch norm does not take one
+    with pytest.raises(MemoryError, match=r"not even one example fits|resize="):
+        d2lt.train(one, train_iter, None, 1, 0.1, animator=False)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
@@ -398,7 +474,13 @@ def test_out_of_memory_says_what_would_fit():
         ({"lr": "0.1"}, TypeError, "lr='0.1'"),
         ({"label_smoothing": 1.0}, ValueError, "label_smoothing=1.0"),
         ({"precision": "half"}, ValueError, "precision='half'"),
-        ({"device": "gpu"}, RuntimeError, "gpu"),
+        ({"optimizer": torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.1)}, TypeError, "(?s)optimizer=SGD.*lambda"),
+        ({"schedule": 0.5}, TypeError, "schedule=0.5"),
+        ({"augment": torch.zeros(1)}, TypeError, "augment=tensor"),
+        ({"loss": "mse"}, TypeError, "loss='mse'"),
+        ({"checkpoint": 3}, TypeError, "checkpoint=3"),
+        ({"device": "hpu"}, ValueError, "device='hpu'"),
+        ({"device": "gpu"}, ValueError, "device='gpu'"),
         ({"checkpoint": "."}, ValueError, "checkpoint='.' is a folder"),
     ],
 )
@@ -451,6 +533,49 @@ def test_two_processes_train_as_one(tmp_path):
         assert history.test_loss == pytest.approx(alone.test_loss, rel=1e-4)
         assert history.test_acc == pytest.approx(alone.test_acc)
         assert history.meta["num_examples"] == 99
+
+
+UNSEEDED = """
+    import sys, torch
+    sys.path.insert(0, {tests!r})
+    import test_train, d2ltorch as d2lt
+    torch.set_num_threads(1)
+    rank = int(__import__("os").environ["RANK"])
+    torch.manual_seed(rank)  # as without a seed: another state in every process
+    nn = torch.nn
+    net = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(784, 10), nn.BatchNorm1d(10))
+    images = torch.arange({count}, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)
+    train_iter = d2lt.DataIter(images, torch.arange({count}) % 10, 32, shuffle=True)
+    seen = []
+    history = d2lt.train(net, train_iter, train_iter, 2, 0.1, precision="float32", animator=False,
+                         augment=lambda X: seen.append((X[:, 0, 0, 0] * 255).round().int().tolist()) or X)
+    torch.save((seen, history.train_loss, history.test_loss, net.state_dict()), sys.argv[1] + f"/{{rank}}.pt")
+"""
+
+
+@pytest.mark.parametrize("count", [101, 33])
+def test_processes_divide_every_epoch_whatever_their_seeds(tmp_path, count):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(UNSEEDED.format(tests=str(ROOT / "tests"), count=count)))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*torchrun, str(script), str(tmp_path)],
+        capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    (seen, train_loss, test_loss, net), other = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    steps = len(seen) // 2
+    for epoch in range(2):
+        batches = [batch for part in (seen, other[0]) for batch in part[epoch * steps : (epoch + 1) * steps]]
+        shown = sorted(i for batch in batches for i in batch)
+        if count == 101:
+            assert shown == list(range(101))  # each image once, in one process or the other
+        else:  # the last batch has one image: nothing for the second process, so it is left out
+            assert len(shown) == 32 == len(set(shown))
+    assert all(math.isfinite(value) for value in train_loss + test_loss)
+    assert (train_loss, test_loss) == (other[1], other[2])
+    for key, value in net.items():
+        assert torch.equal(value, other[3][key]), key
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
