@@ -254,27 +254,60 @@ def _test_labels():
 
 
 def draw_accuracy_cost(records: list[dict], path: Path) -> None:
-    """All networks on one picture: accuracy against multiply-adds."""
+    """All networks on one picture: accuracy against multiply-adds, a network's two recipes joined by a line."""
     import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
     rows = ledger.summarise(records)
-    for row in rows:
-        i = ledger.NETWORKS.index(row["network"])
-        longest = max(r["epochs"] for r in rows if (r["network"], r["recipe"]) == (row["network"], row["recipe"]))
-        if row["epochs"] != longest:
-            continue
-        filled = row["recipe"] == "classic"
-        ax.errorbar(
-            row["mult_adds"], row["mean"], yerr=row["spread"] or 0, fmt=MARKERS[i], markersize=9, color=COLOURS[i],
-            markerfacecolor=COLOURS[i] if filled else "white", capsize=3,
-        )  # fmt: skip
-        label = ledger.TITLES[row["network"]] if filled else "modern"
-        ax.annotate(label, (row["mult_adds"], row["mean"]), xytext=(8, 5), textcoords="offset points", fontsize=9)
+    points = []
+    for network, colour, marker in zip(ledger.NETWORKS, COLOURS, MARKERS):
+        joined = []
+        for recipe in ledger.RECIPES:
+            of_recipe = [row for row in rows if (row["network"], row["recipe"]) == (network, recipe)]
+            if not of_recipe:
+                continue
+            row = max(of_recipe, key=lambda row: row["epochs"])
+            joined.append((row["mult_adds"], row["mean"]))
+            ax.errorbar(
+                *joined[-1], yerr=row["spread"] or 0, fmt=marker, markersize=9, color=colour, capsize=3,
+                markerfacecolor=colour if recipe == "classic" else "white",
+            )  # fmt: skip
+        if joined:
+            ax.plot(*zip(*joined), linestyle=":", linewidth=1, color=colour, zorder=0)
+            points.append((ledger.TITLES[network], joined))
+    for fill, recipe in (("0.3", "classic"), ("white", "modern")):
+        ax.plot([], [], "o", color="0.3", markerfacecolor=fill, label=recipe)
+    ax.legend(title="recipe", fontsize=9, title_fontsize=9, loc="lower center")
     ax.set(xscale="log", xlabel="multiply-adds an image", ylabel="test accuracy")
     ax.margins(x=0.18, y=0.12)
+    _label_apart(ax, points)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
+
+
+def _label_apart(ax, points: list[tuple[str, list[tuple[float, float]]]]) -> None:
+    """Write each name beside the first of its points, where it covers no point and no other name."""
+    from matplotlib.transforms import Bbox
+
+    ax.figure.canvas.draw()
+    taken = []
+    for _, places in points:
+        for x, y in ax.transData.transform(places):
+            taken.append(Bbox.from_bounds(x - 8, y - 8, 16, 16))
+    for name, places in points:
+        for dx, dy in ((8, 5), (8, -13), (-8, 5), (-8, -13), (10, 18), (10, -26), (-10, 18), (-10, -26)):
+            text = ax.annotate(
+                name, places[0], xytext=(dx, dy), textcoords="offset points", fontsize=9,
+                ha="left" if dx > 0 else "right",
+            )  # fmt: skip
+            box = text.get_window_extent()
+            inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            raise ValueError(f"no free place for the label {name!r}: make the figure larger")
+        taken.append(box)
 
 
 def draw_curves(records: list[dict], path: Path) -> None:
