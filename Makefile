@@ -8,9 +8,8 @@ SITE := _build/html
 PORT ?= 8000
 
 # The real images are used where they are; without them d2ltorch downloads or draws its own.
-DATA := $(wildcard ../shared/data)
-ifneq ($(DATA),)
-export D2LTORCH_DATA ?= $(abspath $(DATA))
+ifneq ($(wildcard ../shared/data/FashionMNIST/raw),)
+export D2LTORCH_DATA ?= $(abspath ../shared/data)
 endif
 # Notebooks started from any folder find the kernel and the package of .venv.
 export PATH := $(BIN):$(PATH)
@@ -26,6 +25,7 @@ help:  ## list the targets
 
 # The package is used from where it stands: one line in the environment names this folder.
 $(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or later: PYTHON=/path/to/it make")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"

@@ -140,7 +140,7 @@ def _fetch_missing(root: Path, mirrors: list[str]) -> None:
                 shutil.rmtree(leftover, ignore_errors=True)
             names = _missing(root)
             if names:
-                print(f"Downloading Fashion-MNIST (30 MB) into {raw}", flush=True)
+                print(f"Downloading Fashion-MNIST (31 MB) into {raw}", flush=True)
             with tempfile.TemporaryDirectory(prefix=".download-", dir=raw) as scratch:
                 for name in names:
                     _fetch_file(name, mirrors, Path(scratch) / name)

@@ -24,9 +24,9 @@ class CheckpointError(RuntimeError):
 class Run:
     """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
 
-    def __init__(self, net, optimizer, scaler, history: History, path: Path | None, num_epochs: int) -> None:
+    def __init__(self, net, optimizer, scaler, history: History, path: Path | None, is_named: bool, num_epochs: int):
         self.net, self.optimizer, self.scaler, self.history = net, optimizer, scaler, history
-        self.path, self.num_epochs = path, num_epochs
+        self.path, self.is_named, self.num_epochs = path, is_named, num_epochs
         self.resumed_at = 0
 
     def save(self) -> None:
@@ -71,6 +71,9 @@ class Run:
                 + "; ".join(f"{key} was {meta.get(key)!r} and is now {ours[key]!r}" for key in differ)
                 + ". The file is untouched: choose another name, or the old settings"
             )
+        if len(rows) > self.num_epochs and not self.is_named:  # in D2LTORCH_RUNS the shorter run has a file of its own
+            self.path = self.path.with_name(f"{self.path.stem}-{self.num_epochs}.pt")
+            return self.resume()
         if len(rows) > self.num_epochs:
             raise CheckpointError(
                 f"{name} holds {len(rows)} epochs already, and num_epochs={self.num_epochs}: its weights are those of "

@@ -21,7 +21,7 @@ def report_setup(device: torch.device, *, minutes_t4: float, minutes_cpu: float)
     Args:
         device: where the chapter will run, as ``try_gpu()`` returns it.
         minutes_t4: the chapter's time on Colab's free T4, in minutes.
-        minutes_cpu: its time on two CPU cores, in minutes.
+        minutes_cpu: its time on two CPU cores that multiply bfloat16, in minutes.
     """
     from . import __version__, torchvision
 
@@ -38,6 +38,11 @@ def report_setup(device: torch.device, *, minutes_t4: float, minutes_cpu: float)
             f"No GPU is attached; with one (T4) it takes about {minutes_t4:g} min. "
             "In Colab: Runtime > Change runtime type > T4 GPU."
         )
+        if minutes_cpu >= 20 and not cpu_multiplies_bfloat16():
+            print(
+                "This CPU has no bfloat16 instructions, which those minutes count on: expect several times as long. "
+                "num_train=12_000 in the line that loads the images takes a fifth of it."
+            )
 
 
 def device_name(device: torch.device) -> str:

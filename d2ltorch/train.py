@@ -95,7 +95,8 @@ def train(
     if is_quick():
         num_epochs = 1
     meta = describe_run(net, train_iter, optimizer, schedule, augment, loss, precision, num_epochs, lr, device)
-    run = Run(net, optimizer, scaler, History(meta), checkpoint_path(checkpoint, net, meta), num_epochs)
+    path = checkpoint_path(checkpoint, net, meta)
+    run = Run(net, optimizer, scaler, History(meta), path, checkpoint is not None, num_epochs)
     run.resume()
     plot = _make_animator(animator, num_epochs, rank, run.history)
 

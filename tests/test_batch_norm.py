@@ -60,6 +60,18 @@ def test_equals_pytorch_at_any_shape_and_scale(batch, channels, size, shift, sca
     torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_statistics_survive_mixed_precision(dtype):
+    """A T4 computes in float16, whose largest number is 65,504: n times a variance is soon beyond it."""
+    ours, theirs = BatchNorm(2, num_dims=4), nn.BatchNorm2d(2)
+    X = (3 * torch.randn(64, 2, 40, 40, generator=torch.Generator().manual_seed(0)) + 1).to(dtype)
+    with torch.autocast("cpu", dtype=dtype):
+        found, expected = ours(X).float(), theirs(X.float())
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+    torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize(("num_dims", "theirs", "shape"), CASES)
 def test_state_dict_goes_both_ways(num_dims, theirs, shape):
     torch.manual_seed(0)

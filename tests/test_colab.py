@@ -20,7 +20,7 @@ from chapter import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in NAMES]
+CHAPTERS = [*(ROOT / "chapters" / f"{name}.ipynb" for name in NAMES), ROOT / "book" / "errata.ipynb"]
 PLACE = ROOT / ".cache" / "colab"
 PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M))
 SHIPPED = [f"{name}=={PINNED[name]}" for name in ("torch", "torchvision", "matplotlib", "pandas")]

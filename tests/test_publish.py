@@ -32,8 +32,10 @@ def copy(tmp_path, monkeypatch):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "copy"]):
+    origin = ["remote", "add", "origin", publish.settings()["repository"]["url"]]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "copy"], origin):
         subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
+    monkeypatch.setattr(publish, "answers", lambda url: True)
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     return publish, tmp_path
 
@@ -48,9 +50,30 @@ def test_one_command_moves_the_book_to_another_address(copy, capsys):
             assert "d2ltorch/d2ltorch" not in text, f"{file.name} keeps the old address"
             assert "d2ltorch.github.io" not in text, f"{file.name} keeps the old site"
     assert publish.settings()["html"]["baseurl"] == "https://some-one.github.io/conv-nets/"
+    new = ["remote", "set-url", "origin", "git@github.com:Some-One/conv-nets.git"]
+    subprocess.run(["git", *new], cwd=folder, check=True)
     assert publish.check() == 1  # nothing but the changes that are not committed yet
     problems = [line for line in capsys.readouterr().out.splitlines() if "✗" in line]
     assert problems == ["  ✗ there are uncommitted changes"]
+
+
+def test_an_address_that_is_nobodys_is_found(copy, monkeypatch, capsys):
+    publish, folder = copy
+    monkeypatch.setattr(publish, "answers", lambda url: False)
+    assert publish.check() == 1 and "does not answer as a public repository" in capsys.readouterr().out
+    subprocess.run(["git", "remote", "set-url", "origin", "https://github.com/you/yours"], cwd=folder, check=True)
+    assert publish.check() == 1 and "set-repository URL=https://github.com/you/yours" in capsys.readouterr().out
+    subprocess.run(["git", "remote", "remove", "origin"], cwd=folder, check=True)
+    assert publish.check() == 1 and "no remote called origin" in capsys.readouterr().out
+
+
+def test_whether_a_repository_answers(tmp_path):
+    publish = load("publish")
+    subprocess.run(["git", "init", "-q", tmp_path / "there"], check=True)
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "x"], cwd=tmp_path / "there", check=True)
+    assert publish.answers(f"file://{tmp_path / 'there'}")
+    assert not publish.answers(f"file://{tmp_path / 'gone'}")
 
 
 @pytest.mark.parametrize("url", ["github.com/you/yours", "https://example.org/you/yours", "https://github.com/you"])

@@ -157,7 +157,15 @@ def test_a_resumed_run_counts_once():
 def test_modern_rate_is_the_best_of_the_held_out_trials(name):
     trials = ledger.select(ledger.load(page.TUNING), network=name)
     assert len({trial["lr"] for trial in trials}) >= 3
-    assert max(trials, key=lambda trial: trial["held_out_acc"][-1])["lr"] == ledger.MODERN[name]["lr"]
+    best = max(trials, key=lambda trial: trial["held_out_acc"][-1])
+    assert {key: best[key] for key in ledger.MODERN[name]} == ledger.MODERN[name]
+
+
+@pytest.mark.parametrize("record", [r for r in RECORDS if r["recipe"] == "modern"], ids=str)
+def test_modern_runs_have_the_chosen_settings(record):
+    settings = d2lt.modern_recipe(**ledger.MODERN.get(record["network"], {}))
+    assert record["lr"] == settings["lr"]
+    assert record["augment"] == (settings["augment"].__qualname__ if settings["augment"] else "none")
 
 
 def test_held_out_images_are_never_trained_on():

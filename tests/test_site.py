@@ -29,6 +29,8 @@ CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [c["file"] for part in TOC.get("parts", []) for c in part["chapters"]]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+PREFIX = urlparse(CONFIG["html"]["baseurl"]).path  # where the site stands on its host
+MISSING = "no/such/page"
 WIDTHS = {"wide": 1400, "tablet": 820, "phone": 390}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 CHROMIUM = next(
@@ -71,17 +73,34 @@ def soup(site):
     return parse
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
+class PagesHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves as GitHub Pages does: below the path of the configured address, 404.html for what is not there."""
+
+    def translate_path(self, path: str) -> str:
+        if not path.startswith(PREFIX):
+            return str(SITE / "outside the site's address")
+        return super().translate_path("/" + path.removeprefix(PREFIX))
+
+    def send_error(self, code, *args) -> None:
+        if code != 404:
+            return super().send_error(code, *args)
+        content = (SITE / "404.html").read_bytes()
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
     def log_message(self, *args) -> None:
         pass
 
 
 @pytest.fixture(scope="session")
 def address(site):
-    handler = functools.partial(QuietHandler, directory=str(site))
+    handler = functools.partial(PagesHandler, directory=str(site))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    yield f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
     server.shutdown()
 
 
@@ -131,6 +150,8 @@ def visit(tab, name: str, width: str = "wide", theme: str = "light") -> None:
     tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
     tab.set_viewport_size({"width": WIDTHS[width], "height": 900})
     tab.goto(f"{name}.html", wait_until="load")
+    if name == MISSING:  # that it is missing is no complaint; what its page then asks for must be there
+        tab.complaints[:] = [line for line in tab.complaints if MISSING not in line and "status of 404" not in line]
     tab.evaluate("() => window.MathJax?.startup?.promise")
 
 
@@ -182,13 +203,18 @@ def fold_problems(tab) -> list[str]:
 
 
 @needs_browser
-@pytest.mark.parametrize("name", [*PAGES, "search", "genindex", "404"])
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex", MISSING])
 def test_page_in_the_browser(tab, axe_source, name):
     """Nothing fails to load, folds open, nothing is wider than the screen, WCAG 2.1 AA holds."""
     visit(tab, name)
     problems = list(tab.complaints)
-    if name == "404":  # it stands at the published address, which this server does not have
-        problems = [line for line in problems if "another host" in line]
+    if name == MISSING:
+        assert "not found" in tab.title().lower() or "404" in tab.inner_text("article"), tab.title()
+        home = tab.locator("a.navbar-brand").first
+        assert tab.request.get(home.evaluate("a => a.href")).status == 200
+        problems += tab.evaluate(
+            "getComputedStyle(document.querySelector('.bd-main')).display != 'flex' ? ['unstyled'] : []"
+        )
     if name in CHAPTERS:
         problems += fold_problems(tab)
         cells = tab.locator("div.cell_input div.highlight").count()
@@ -218,17 +244,15 @@ def test_page_in_the_browser(tab, axe_source, name):
         ".filter(i => i.naturalWidth && Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
         ".map(i => `phone: ${i.src.slice(-60)} is out of proportion`)"
     )
-    if name != "404":
-        # One of each kind of code token is tested below; thousands would take most of the time.
-        tab.evaluate(
-            "document.querySelectorAll('div.highlight pre, mjx-container')"
-            ".forEach(e => { e.textContent = e.textContent })"
-        )
-        tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
-        problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
-        tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
-        use_theme(tab, "dark")
-        problems += [f"dark wide, {line}" for line in violations(tab, axe_source, True)]
+    # One of each kind of code token is tested below; thousands would take most of the time.
+    tab.evaluate(
+        "document.querySelectorAll('div.highlight pre, mjx-container').forEach(e => { e.textContent = e.textContent })"
+    )
+    tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
+    problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
+    tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
+    use_theme(tab, "dark")
+    problems += [f"dark wide, {line}" for line in violations(tab, axe_source, True)]
     assert not problems, "\n".join(problems)
 
 
@@ -256,6 +280,31 @@ def test_code_colours(site, tab, axe_source, theme):
 
 @needs_browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
+def test_formulae_are_accessible(tab, axe_source, theme):
+    """The chapter with the most formulae, as MathJax renders them."""
+    name = max(PAGES, key=lambda page: (SITE / f"{page}.html").read_text(encoding="utf-8").count('class="math '))
+    visit(tab, name, theme=theme)
+    use_theme(tab, theme)
+    assert tab.locator("mjx-container mjx-assistive-mml").count() == tab.locator("mjx-container").count() > 0
+    tab.evaluate("document.querySelectorAll('div.highlight pre').forEach(e => { e.textContent = e.textContent })")
+    tab.wait_for_timeout(700)
+    assert not violations(tab, axe_source)
+
+
+@needs_browser
+def test_printing_opens_what_is_folded(tab):
+    visit(tab, (CHAPTERS or PAGES)[0])
+    shut = "document.querySelectorAll('article details:not([open])').length"
+    before = tab.evaluate(shut)
+    assert before > 0
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate(shut) == 0
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(shut) == before
+
+
+@needs_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_theme_button_and_contrast(tab, theme):
     visit(tab, PAGES[0], theme=theme)
     use_theme(tab, theme)
@@ -263,13 +312,16 @@ def test_theme_button_and_contrast(tab, theme):
     tab.locator("button.theme-switch-button:visible").first.click()
     mode = tab.evaluate("document.documentElement.dataset.mode")
     assert mode in {"light", "dark"}
+    chosen = tab.evaluate("document.documentElement.dataset.theme")
+    after = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert chosen == mode and (after == before) == (mode == theme), f"{mode} chosen: {before} became {after}"
     tab.evaluate("localStorage.clear()")
     level = sum(int(n) for n in re.findall(r"\d+", before)[:3]) / 3
     assert (level > 200) == (theme == "light"), f"{theme}: background {before}"
 
 
 @needs_browser
-@pytest.mark.parametrize("name", CHAPTERS[:1])
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_copy_button_copies_the_code(tab, name):
     visit(tab, name)
     cell = tab.locator("div.cell_input div.highlight").first
@@ -348,7 +400,7 @@ def test_links_and_anchors_resolve(site, soup):
             }
         return anchor in identifiers[path]
 
-    for name in [*PAGES, "genindex", "search"]:
+    for name in [*PAGES, "genindex", "search", "index", "404"]:
         here = f"http://site/{name}.html"
         for element in soup(name).find_all(["a", "img", "script", "link"]):
             target = element.get("href") or element.get("src")
@@ -361,7 +413,8 @@ def test_links_and_anchors_resolve(site, soup):
                     broken.append(f"{name}: {element.name} from another host: {target}")
                 outside.add(url)
                 continue
-            path = site / unquote(parsed.path).lstrip("/")
+            below = parsed.path.removeprefix(PREFIX if name == "404" else "/")  # any depth, so with the site's path
+            path = site / unquote(below).lstrip("/")
             path = path / "index.html" if path.is_dir() else path
             if not path.is_file():
                 broken.append(f"{name}: no such file: {target}")
@@ -419,6 +472,25 @@ def test_page_describes_itself(soup, name):
         assert content.get(key), key
     card = SITE / "_static" / "social" / Path(content["og:image"]).name
     assert card.is_file(), f"the social card {card.name} was not drawn"
+
+
+def test_the_root_leads_to_the_title_page_and_describes_the_book(soup):
+    page = soup("index")
+    assert page.html["lang"] == "en" and page.title.text == CONFIG["title"]
+    first = f"{TOC['root']}.html"
+    assert page.find("meta", attrs={"http-equiv": "refresh"})["content"].endswith(f"url={first}")
+    assert page.select_one("body a")["href"] == first
+    assert page.find("link", rel="canonical")["href"] == CONFIG["html"]["baseurl"] + first
+    for key in ("og:title", "og:description", "og:image"):
+        assert page.find("meta", property=key)["content"] == soup(TOC["root"]).find("meta", property=key)["content"]
+
+
+def test_published_ledger_is_the_books(site):
+    (published,) = (site / "_downloads").rglob("runs.jsonl")
+    own = [json.loads(line) for line in (ROOT / "book" / "results" / "runs.jsonl").read_text().splitlines()]
+    for run in own:
+        run.pop("predictions")
+    assert [json.loads(line) for line in published.read_text().splitlines()] == own
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -26,7 +26,7 @@ STYLE = """
 body { background: #fff; padding: 0; }
 article.printed { break-before: page; max-width: none; }
 article.printed:first-of-type { break-before: auto; }
-details > summary { display: none; }
+details > summary { display: block; list-style: none; font-weight: 600; }
 """
 FOOTER = """<div style="width:100%;font-size:8px;color:#555;text-align:center">
 <span class="pageNumber"></span></div>"""

@@ -1,11 +1,12 @@
 """make publish-check and make set-repository: what a copy of the book must set before going live.
 
-The address stands in _config.yml (repository.url, html.baseurl). The first cell of each chapter,
-CITATION.cff, pyproject.toml's links and the README repeat it; ``set`` changes them all.
+The address stands in _config.yml (repository.url, html.baseurl). The first cell of each notebook, the pages,
+CITATION.cff and the README repeat it; ``set`` changes them all.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ REPEATED_IN = [
     "README.md",
     "pyproject.toml",
     "book/*.md",
+    "book/*.ipynb",
     "chapters/*.ipynb",
     "d2ltorch/*.py",
 ]
@@ -59,6 +61,16 @@ def set_repository(url: str) -> int:
     return 0
 
 
+def answers(url: str) -> bool:
+    """Whether a reader can clone the repository without an account."""
+    command = ["git", "-c", "credential.helper=", "ls-remote", "--exit-code", url, "HEAD"]
+    try:
+        asked = subprocess.run(command, capture_output=True, timeout=30, env=os.environ | {"GIT_TERMINAL_PROMPT": "0"})
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
+
+
 def check() -> int:
     config = settings()
     url, base = config["repository"]["url"], config["html"]["baseurl"]
@@ -74,15 +86,21 @@ def check() -> int:
         print(f"  (GitHub Pages would serve it at {base_url(url)}; right if you have a domain)")
     remote = git("remote", "get-url", "origin")
     remote = re.sub(r"^git@github\.com:", "https://github.com/", remote).removesuffix(".git")
-    if remote.startswith("https://github.com/") and remote != url:
+    if not remote:
+        problems.append(
+            f"this clone has no remote called origin: git remote add origin {url}, or another, and push there"
+        )
+    elif remote.startswith("https://github.com/") and remote != url:
         problems.append(f"this clone comes from {remote}: run make set-repository URL={remote}")
+    elif not answers(url):
+        problems.append(f"{url} does not answer as a public repository: every first cell would install from there")
     if git("branch", "--show-current") not in {"", config["repository"]["branch"]}:
         problems.append(f"publish from the branch {config['repository']['branch']}")
     if git("status", "--porcelain"):
         problems.append("there are uncommitted changes")
-    for chapter in sorted((ROOT / "chapters").glob("*.ipynb")):
-        if f"git+{url}" not in chapter.read_text(encoding="utf-8"):
-            problems.append(f"{chapter.name} installs from another address")
+    for notebook in sorted([*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("book/*.ipynb")]):
+        if f"git+{url}" not in notebook.read_text(encoding="utf-8"):
+            problems.append(f"{notebook.name} installs from another address")
     print("before going live:")
     for problem in problems:
         print(f"  ✗ {problem}")

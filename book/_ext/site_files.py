@@ -7,9 +7,13 @@ needs one script, the fonts that it names, and now and then a TeX extension.
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
+from html import escape
 from pathlib import Path
+from urllib.parse import urlparse
 
+SHARED_TAGS = ('<meta name="description"', '<meta property="og:', '<meta name="twitter:')
 PUBLISHED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
@@ -36,17 +40,62 @@ def publish_mathjax(app, exception) -> None:
 
 
 def drop_unread_files(app, exception) -> None:
-    """Source maps and translations, 3 MB that no reader's browser asks for, and pictures that earlier builds left."""
+    """Source maps, translations and fonts that no reader's browser asks for, and pictures that earlier builds left."""
     if exception is not None or app.builder.format != "html":
         return
     pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
-    for path in (Path(app.outdir) / "_images").glob("*"):
+    static = Path(app.outdir) / "_static"
+    for path in (*(Path(app.outdir) / "_images").glob("*"), *(static / "social").glob("*")):
         if path.name not in pages:
             path.unlink()
-    static = Path(app.outdir) / "_static"
     for path in static.rglob("*.map"):
         path.unlink()
     shutil.rmtree(static / "locales", ignore_errors=True)
+    for path in static.rglob("*.ttf"):  # a second format of each icon font, for browsers of before 2014
+        if path.with_suffix(".woff2").exists():
+            path.unlink()
+
+
+ENTRANCE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={first}">
+<title>{title}</title>
+<link rel="canonical" href="{base}{first}">
+{tags}
+</head>
+<body><p><a href="{first}">{title}</a></p></body>
+</html>
+"""
+
+
+def write_entrance(app, exception) -> None:
+    """The site's root: it leads to the title page, and says to whoever shares the address what that page says."""
+    if exception is not None or app.builder.format != "html":
+        return
+    first = f"{app.config.root_doc}.html"
+    page = (Path(app.outdir) / first).read_text(encoding="utf-8")
+    tags = [line for line in page.splitlines() if line.lstrip().startswith(SHARED_TAGS)]
+    text = ENTRANCE.format(
+        first=first, title=escape(app.config.html_title), base=app.config.html_baseurl, tags="\n".join(tags)
+    )
+    (Path(app.outdir) / "index.html").write_text(text, encoding="utf-8")
+
+
+def publish_ledger(app, exception) -> None:
+    """The ledger that readers download, without the predictions of every run: nine tenths of its size."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for path in (Path(app.outdir) / "_downloads").rglob("runs.jsonl"):
+        runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        short = [json.dumps({key: value for key, value in run.items() if key != "predictions"}) for run in runs]
+        path.write_text("\n".join(short) + "\n", encoding="utf-8")
+
+
+def place_not_found_page(app, config) -> None:
+    """The page for a wrong address is served at any depth, so its links start at the site's own path."""
+    config.notfound_urls_prefix = urlparse(config.html_baseurl).path or "/"
 
 
 def outdated_by_static_files(app, env, added, changed, removed) -> list[str]:
@@ -66,4 +115,7 @@ def setup(app):
     app.connect("env-get-outdated", outdated_by_static_files)
     app.connect("build-finished", publish_mathjax)
     app.connect("build-finished", drop_unread_files, priority=900)
+    app.connect("build-finished", publish_ledger, priority=900)
+    app.connect("build-finished", write_entrance, priority=900)
+    app.connect("config-inited", place_not_found_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

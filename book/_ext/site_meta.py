@@ -106,7 +106,7 @@ def add_page_meta(app, pagename, templatename, context, doctree) -> None:
     text = (written.group(1) or written.group(2)) if written else escape(description(doctree))
     base = app.config.html_baseurl.rstrip("/")
     card = card_name(title)
-    app.env.site_cards = {**getattr(app.env, "site_cards", {}), card: title}
+    app.env.page_cards = {**getattr(app.env, "page_cards", {}), pagename: (card, title)}
     properties = {
         "og:type": "article",
         "og:site_name": escape(app.config.html_title),
@@ -133,7 +133,7 @@ def draw_missing_cards(app, exception) -> None:
     if exception is not None or app.builder.format != "html":
         return
     folder = Path(app.outdir) / "_static" / "social"
-    for card, title in getattr(app.env, "site_cards", {}).items():
+    for card, title in getattr(app.env, "page_cards", {}).values():
         if not (folder / card).exists():
             draw_card(title, app.config.html_title, folder / card)
 

@@ -27,8 +27,8 @@ TITLES = {
 }
 RECIPES = ("classic", "modern")
 MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe``, as ``tune.py`` chose it
-    "lenet": {"lr": 0.04},
-    "batch_norm": {"lr": 0.02},
+    "lenet": {"lr": 0.08, "augment": False},
+    "batch_norm": {"lr": 0.02, "augment": False},
 }
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
 
@@ -71,6 +71,7 @@ def make_record(network: str, recipe: str, seed: int, history, net, train_iter, 
         "mult_adds": d2lt.layer_summary(net, (1, 1, size, size)).total_mult_adds,
         "batch_size": meta["batch_size"],
         "lr": meta["lr"],
+        **{key: meta[key] for key in ("optimizer", "schedule", "augment", "loss")},
         "resize": meta["resize"],
         "precision": meta["precision"],
         "device": meta["device_name"],
@@ -176,7 +177,7 @@ def summarise(records: list[dict]) -> list[dict]:
                 "highest": max(accuracies),
                 "parameters": runs[0]["parameters"],
                 "mult_adds": runs[0]["mult_adds"],
-                "minutes": statistics.mean(sum(run["seconds"]) for run in runs) / 60,
+                "minutes": statistics.median(sum(run["seconds"]) for run in runs) / 60,
                 "devices": sorted({run["device"] for run in runs}),
             }
         )

@@ -50,11 +50,12 @@ def page(records: list[dict]) -> str:
     """The page's Markdown."""
     rows = ledger.summarise(records)
     parts = [
-        "# Results\n\nEvery number on this page comes from a [ledger](results/runs.jsonl): one line for each full run on "
+        "# Results\n\nOur numbers on this page come from a [ledger](results/runs.jsonl): one line for each full run on "
         "all 60,000 training images of Fashion-MNIST, tested on its 10,000 test images. A chapter's own training is one "
-        "of these runs. *Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
-        "shifted and mirrored images and label smoothing, the same for every network but for the rate. The spread is the standard "
-        "deviation over seeds; a single run has none, and says less than it seems to.",
+        "of these runs. (The repository's copy also holds what each run says of every test image.) *Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
+        "label smoothing and, where it helps, shifted and mirrored images ([below](#how-the-modern-recipe-was-chosen)). The spread is the standard "
+        "deviation over seeds; a single run has none, and says less than it seems to. Minutes are the median of a row's runs, "
+        "most of them on cores that had other work, too.",
         f"<!-- ledger {digest()} -->",
         "## Accuracy and cost\n\n" + _table(rows),
         _missing(records),
@@ -70,8 +71,9 @@ def page(records: list[dict]) -> str:
         "## Beside published numbers\n\n" + _published(rows),
         _tuning(),
         "## Repeat a row\n\n"
-        "One command repeats any row and appends it to the ledger, resuming where it was stopped:\n\n"
-        "```bash\npython book/results/run.py --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
+        "One command repeats the runs of a row and prints each result beside the recorded one:\n\n"
+        "```bash\npython book/results/run.py --again --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
+        "Without `--again` it adds the runs that are missing (`--seeds 2` for a second seed), resuming where it was stopped. "
         "`make results` runs everything that is missing, one seed of each network first. A run keeps its seed, precision, "
         "device, versions, data checksum and commit. The same command on another kind of device gives another sample of "
         "the same distribution, not the same digits.",
@@ -211,7 +213,7 @@ def _published(rows: list[dict]) -> str:
 
 
 def _tuning() -> str:
-    """How the modern recipe's rate was chosen: held-out accuracy by rate, from ``tuning.jsonl``."""
+    """How the modern recipe was chosen: held-out accuracy by rate and augmentation, from ``tuning.jsonl``."""
     import d2ltorch as d2lt
 
     trials = ledger.load(TUNING)
@@ -220,23 +222,29 @@ def _tuning() -> str:
     rates = sorted({trial["lr"] for trial in trials})
     names = [name for name in ledger.NETWORKS if any(trial["network"] == name for trial in trials)]
     lines = [
-        "| network | epochs | " + " | ".join(f"rate {rate:g}" for rate in rates) + " |",
-        "|---|---|" + "---|" * len(rates),
+        "| network | epochs | images | " + " | ".join(f"rate {rate:g}" for rate in rates) + " |",
+        "|---|---|---|" + "---|" * len(rates),
     ]
     for name in names:
-        for epochs in sorted({trial["epochs"] for trial in ledger.select(trials, network=name)}):
+        kinds = {(trial["epochs"], not trial["augment"]) for trial in ledger.select(trials, network=name)}
+        for epochs, plain in sorted(kinds):
             cells = []
             for rate in rates:
-                found = ledger.select(trials, network=name, epochs=epochs, lr=rate)
+                found = ledger.select(trials, network=name, epochs=epochs, lr=rate, augment=not plain)
                 cells.append(f"{max(trial['held_out_acc'][-1] for trial in found):.3f}" if found else "–")
-            lines.append(f"| {ledger.TITLES[name]} | {epochs} | {' | '.join(cells)} |")
+            images = "as they are" if plain else "shifted and mirrored"
+            lines.append(f"| {ledger.TITLES[name]} | {epochs} | {images} | {' | '.join(cells)} |")
     default = inspect.signature(d2lt.modern_recipe).parameters["lr"].default
-    chosen = ", ".join(f"{ledger.MODERN[name]['lr']:g} for {ledger.TITLES[name]}" for name in ledger.MODERN)
+    chosen = ", ".join(
+        f"{ledger.MODERN[name]['lr']:g} for {ledger.TITLES[name]}"
+        + ("" if ledger.MODERN[name].get("augment", True) else " (images as they are)")
+        for name in ledger.MODERN
+    )
     return (
         "## How the modern recipe was chosen\n\n"
         "Not by the test set. Each trial trains on 55,000 of the training images and is judged by the other 5,000 "
-        f"(`python book/results/tune.py`). The rate is {chosen}; the other networks keep {default:g}, which no trial "
-        "has tested yet.\n\n" + "\n".join(lines)
+        f"(`python book/results/tune.py`). The rate is {chosen}; the other networks keep {default:g} and the shifted "
+        "and mirrored images, which no trial has tested yet.\n\n" + "\n".join(lines)
     )
 
 
@@ -393,7 +401,7 @@ def main() -> None:
     records = ledger.load()
     if _test_labels() is None:
         raise SystemExit(
-            "The ledger has changed since the results page was written, and writing it needs the real Fashion-MNIST: "
+            "The ledger, or the code that reads it, has changed since the results page was written, and writing it needs the real Fashion-MNIST: "
             "set D2LTORCH_DATA or connect to the internet."
         )
     FIGURES.mkdir(parents=True, exist_ok=True)

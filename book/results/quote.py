@@ -33,13 +33,15 @@ def results_table(rows: list[dict]) -> str:
 def chapter_cell(network: str, records: list[dict]) -> str:
     """The text of a chapter's ``ledger`` cell."""
     rows = ledger.summarise(ledger.select(records, network=network))
-    settings = ", ".join(f"{name}={value:g}" for name, value in ledger.MODERN.get(network, {}).items())
+    changed = ledger.MODERN.get(network, {})
+    settings = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+    augmentation = "shifted and mirrored images, " if changed.get("augment", True) else ""
     lacking = [recipe for recipe in ledger.RECIPES if recipe not in {row["recipe"] for row in rows}]
     text = (
         "One run is an anecdote. The book keeps a [ledger of full runs](../book/results.md): all 60,000 images, "
         "one row for each recipe and number of epochs, mean ± standard deviation over seeds. *Classic* is the recipe "
         "of the cell above; *modern* keeps the network and the epochs and changes the training: AdamW, warm-up and cosine "
-        f"decay, shifted and mirrored images, label smoothing (`d2lt.modern_recipe({settings})`).\n\n"
+        f"decay, {augmentation}label smoothing (`d2lt.modern_recipe({settings})`).\n\n"
     )
     if rows:
         text += results_table(rows)

@@ -3,6 +3,7 @@
     python book/results/run.py                              everything that is missing, most valuable first
     python book/results/run.py --only lenet --seeds 3       seeds 0, 1, 2 of both recipes of one network
     python book/results/run.py --recipe classic --minutes 20
+    python book/results/run.py --again --only lenet --seeds 1  recorded runs once more, to compare
 
 Stop it at any moment: a finished run is in the ledger, an unfinished one goes on from its last epoch. It needs torch,
 torchvision and this repository, nothing else.
@@ -132,13 +133,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0")
     parser.add_argument("--epochs", type=int, help="default: ten on a GPU and at 28 pixels, five elsewhere")
     parser.add_argument("--minutes", type=float, help="stop after so many minutes")
+    parser.add_argument(
+        "--again", action="store_true", help="repeat recorded runs and compare; the ledger stays as it is"
+    )
     parser.add_argument("--list", action="store_true", help="say what is missing and stop")
     options = parser.parse_args()
     if d2lt.is_quick():
         raise SystemExit("D2LTORCH_QUICK is set: the ledger keeps full runs only. Unset it and start again.")
     os.environ.setdefault("D2LTORCH_RUNS", str(ROOT / ".runs"))
-    runs = missing_runs(ledger.load(), options.only, options.recipe, options.seeds, options.epochs)
-    print(f"{len(runs)} runs are missing.")
+    records = ledger.load()
+    if options.again:
+        runs = [_key(r) for r in records if r["network"] in options.only and r["recipe"] in options.recipe]
+        runs = [run for run in runs if run[2] < options.seeds and options.epochs in (None, run[3])]
+        print(f"{len(runs)} recorded runs to repeat.")
+    else:
+        runs = missing_runs(records, options.only, options.recipe, options.seeds, options.epochs)
+        print(f"{len(runs)} runs are missing.")
     if options.list:
         for run in runs:
             print("  {} {} seed {} epochs {}".format(*run))
@@ -149,13 +159,18 @@ def main() -> None:
     for network, recipe, seed, epochs in runs:
         print(f"{network}, {recipe}, seed {seed}, {epochs} epochs", flush=True)
         # Seed 0 of the classic recipe is the chapter's own run: left unnamed, both find the same checkpoint.
-        is_chapter_run = recipe == "classic" and seed == 0
-        name = None if is_chapter_run else Path(os.environ["D2LTORCH_RUNS"]) / f"{network}-{recipe}-{seed}.pt"
+        is_chapter_run = recipe == "classic" and seed == 0 and not options.again
+        marks = f"{network}-{recipe}-{seed}{'-again' * options.again}.pt"
+        name = None if is_chapter_run else Path(os.environ["D2LTORCH_RUNS"]) / marks
         history, record = train_once(network, recipe, seed, epochs, checkpoint=name)
         if record is None:
             print("stopped; start again to go on")
             return
-        if (network, recipe, seed, epochs) in {_key(r) for r in ledger.load()}:
+        if options.again:
+            (recorded,) = ledger.select(records, network=network, recipe=recipe, seed=seed, epochs=epochs)[-1:]
+            was, now = recorded["test_acc"][-1], record["test_acc"][-1]
+            print(f"test accuracy {now:.4f}; recorded {was:.4f} on {recorded['device']}", flush=True)
+        elif (network, recipe, seed, epochs) in {_key(r) for r in ledger.load()}:
             print("another process has recorded this run meanwhile", flush=True)
         else:
             ledger.append(record)

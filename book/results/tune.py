@@ -1,4 +1,4 @@
-"""Choose the modern recipe's rate and decay on images held out of the training set; the test set is never looked at.
+"""Choose the modern recipe's rate, decay and augmentation on images held out of the training set; the test set is never looked at.
 
     python book/results/tune.py lenet batch_norm                   the default grid
     python book/results/tune.py lenet --lr 0.005 0.01 --decay 0.05 --epochs 10
@@ -28,24 +28,25 @@ def main() -> None:
     parser.add_argument("networks", nargs="+", choices=ledger.NETWORKS)
     parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2])
     parser.add_argument("--decay", nargs="+", type=float, default=[5e-2])
+    parser.add_argument("--augment", nargs="+", choices=("yes", "no"), default=["yes", "no"])
     parser.add_argument("--epochs", type=int, help="default: as the ledger's runs")
     options = parser.parse_args()
     if run.d2lt.is_quick():
         raise SystemExit("D2LTORCH_QUICK is set: a choice needs full runs. Unset it and start again.")
     os.environ.setdefault("D2LTORCH_RUNS", str(ledger.ROOT / ".runs"))
-    for network, lr, decay in itertools.product(options.networks, options.lr, options.decay):
-        trial = {"network": network, "lr": lr, "weight_decay": decay}
+    grid = itertools.product(options.networks, options.lr, options.decay, options.augment)
+    for network, lr, decay, augment in grid:
+        trial = {"network": network, "lr": lr, "weight_decay": decay, "augment": augment == "yes"}
         trial["epochs"] = options.epochs or run.default_epochs(network)
         if ledger.select(ledger.load(TUNING), **trial):
             continue
-        history, _ = run.train_once(
-            network, "modern", 0, trial["epochs"], held_out=True, lr=lr, weight_decay=decay, animator=False
-        )
+        settings = {key: trial[key] for key in ("lr", "weight_decay", "augment")}
+        history, _ = run.train_once(network, "modern", 0, trial["epochs"], held_out=True, animator=False, **settings)
         if len(history) < trial["epochs"]:
             return
         accuracies = [round(accuracy, 4) for accuracy in history.test_acc]
         ledger.append(trial | {"held_out_acc": accuracies, "train_loss": round(history.train_loss[-1], 4)}, TUNING)
-        print(f"{network}: lr {lr:g}, weight decay {decay:g}: {accuracies[-1]:.4f} held out", flush=True)
+        print(f"{network}: {settings}: {accuracies[-1]:.4f} held out", flush=True)
 
 
 if __name__ == "__main__":
