@@ -516,16 +516,22 @@ PARALLEL = """
 """
 
 
-def test_two_processes_train_as_one(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(PARALLEL.format(tests=str(ROOT / "tests"), path=str(tmp_path / "run.pt"))))
+def in_two_processes(text: str, folder: Path, **values) -> str:
+    """What a script prints under torchrun; it gets the folder as its argument."""
+    script = folder / "script.py"
+    script.write_text(textwrap.dedent(text.format(tests=str(ROOT / "tests"), **values)))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*torchrun, str(script), str(tmp_path)],
+        [*torchrun, str(script), str(folder)],
         capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("epoch 1") == 1  # one process prints
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def test_two_processes_train_as_one(tmp_path):
+    printed = in_two_processes(PARALLEL, tmp_path, path=str(tmp_path / "run.pt"))
+    assert printed.count("epoch 1") == 1  # one process prints
     torch.manual_seed(5)
     train_iter, test_iter = make_iters(num_train=99)
     alone = d2lt.train(make_net(), train_iter, test_iter, 2, 0.1, precision="float32", animator=False)
@@ -557,14 +563,7 @@ UNSEEDED = """
 
 @pytest.mark.parametrize("count", [101, 33])
 def test_processes_divide_every_epoch_whatever_their_seeds(tmp_path, count):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(UNSEEDED.format(tests=str(ROOT / "tests"), count=count)))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*torchrun, str(script), str(tmp_path)],
-        capture_output=True, text=True, timeout=180, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-4000:]
+    in_two_processes(UNSEEDED, tmp_path, count=count)
     (seen, train_loss, test_loss, net), other = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     steps = len(seen) // 2
     for epoch in range(2):
@@ -578,6 +577,27 @@ def test_processes_divide_every_epoch_whatever_their_seeds(tmp_path, count):
     assert (train_loss, test_loss) == (other[1], other[2])
     for key, value in net.items():
         assert torch.equal(value, other[3][key]), key
+
+
+EXPLODING = """
+    import sys, torch
+    sys.path.insert(0, {tests!r})
+    import test_train, d2ltorch as d2lt
+    torch.set_num_threads(1)
+    rank = int(__import__("os").environ["RANK"])
+    train_iter, _ = test_train.make_iters(num_train=96)
+    try:
+        d2lt.train(test_train.make_net(), train_iter, None, 1, 0.1, precision="float32", animator=False,
+                   augment=lambda X: X * (float("nan") if rank == 1 else 1))
+    except FloatingPointError as error:
+        open(sys.argv[1] + f"/{{rank}}.txt", "w").write(str(error))
+"""
+
+
+def test_a_loss_that_explodes_in_one_process_is_an_error_in_all(tmp_path):
+    in_two_processes(EXPLODING, tmp_path)
+    for rank in (0, 1):
+        assert "not finite in epoch 1" in (tmp_path / f"{rank}.txt").read_text()
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
