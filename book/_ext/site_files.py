@@ -95,7 +95,13 @@ def publish_ledger(app, exception) -> None:
 
 def place_not_found_page(app, config) -> None:
     """The page for a wrong address is served at any depth, so its links start at the site's own path."""
-    config.notfound_urls_prefix = urlparse(config.html_baseurl).path or "/"
+    prefix = urlparse(config.html_baseurl).path or "/"
+    config.notfound_urls_prefix = prefix
+    config.notfound_context = {
+        "title": "Page not found",
+        "body": "<h1>Page not found</h1>\n<p>This address leads nowhere. "
+        f'The <a href="{prefix}{config.root_doc}.html">title page</a> lists all chapters.</p>',
+    }
 
 
 def outdated_by_static_files(app, env, added, changed, removed) -> list[str]:

@@ -52,7 +52,8 @@ def page(records: list[dict]) -> str:
     parts = [
         "# Results\n\nOur numbers on this page come from a [ledger](results/runs.jsonl): one line for each full run on "
         "all 60,000 training images of Fashion-MNIST, tested on its 10,000 test images. A chapter's own training is one "
-        "of these runs. (The repository's copy also holds what each run says of every test image.) *Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
+        "of these runs. (The repository's copy also holds what each run says of every test image.) "
+        "*Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
         "label smoothing and, where it helps, shifted and mirrored images ([below](#how-the-modern-recipe-was-chosen)). The spread is the standard "
         "deviation over seeds; a single run has none, and says less than it seems to. Minutes are the median of a row's runs, "
         "most of them on cores that had other work, too.",
@@ -102,8 +103,7 @@ def _table(rows: list[dict]) -> str:
             ", ".join(sorted({_short(device) for device in row["devices"]})),
         ]
         lines.append(f"| {' | '.join(cells[: len(columns)])} |")
-    note = f"Hardware: {'; '.join(devices)}. Minutes are those of one run, often with other runs on the same cores."
-    return "\n".join(lines) + f"\n\n{note}"
+    return "\n".join(lines) + f"\n\nHardware: {'; '.join(devices)}."
 
 
 def _short(device: str) -> str:
@@ -222,20 +222,21 @@ def _tuning() -> str:
     if not trials:
         return ""
     rates = sorted({trial["lr"] for trial in trials})
-    names = [name for name in ledger.NETWORKS if any(trial["network"] == name for trial in trials)]
-    lines = [
-        "| network | epochs | images | " + " | ".join(f"rate {rate:g}" for rate in rates) + " |",
-        "|---|---|---|" + "---|" * len(rates),
+    kinds = sorted(
+        {(trial["network"], trial["epochs"], not trial["augment"]) for trial in trials},
+        key=lambda kind: (ledger.NETWORKS.index(kind[0]), *kind[1:]),
+    )
+    heads = [
+        f"{ledger.TITLES[name]}, {epochs} epochs, images {'as they are' if plain else 'shifted and mirrored'}"
+        for name, epochs, plain in kinds
     ]
-    for name in names:
-        kinds = {(trial["epochs"], not trial["augment"]) for trial in ledger.select(trials, network=name)}
-        for epochs, plain in sorted(kinds):
-            cells = []
-            for rate in rates:
-                found = ledger.select(trials, network=name, epochs=epochs, lr=rate, augment=not plain)
-                cells.append(f"{max(trial['held_out_acc'][-1] for trial in found):.3f}" if found else "–")
-            images = "as they are" if plain else "shifted and mirrored"
-            lines.append(f"| {ledger.TITLES[name]} | {epochs} | {images} | {' | '.join(cells)} |")
+    lines = ["| rate | " + " | ".join(heads) + " |", "|---|" + "---|" * len(kinds)]
+    for rate in rates:
+        cells = []
+        for name, epochs, plain in kinds:
+            found = ledger.select(trials, network=name, epochs=epochs, lr=rate, augment=not plain)
+            cells.append(f"{max(trial['held_out_acc'][-1] for trial in found):.3f}" if found else "–")
+        lines.append(f"| {rate:g} | {' | '.join(cells)} |")
     default = inspect.signature(d2lt.modern_recipe).parameters["lr"].default
     chosen = ", ".join(
         f"{ledger.MODERN[name]['lr']:g} for {ledger.TITLES[name]}"
