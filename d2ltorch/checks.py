@@ -55,8 +55,8 @@ def check_functions(**functions: object) -> None:
         "loss": "torch.nn.functional.cross_entropy",
     }
     for name, function in functions.items():
-        callable_ = function is None or callable(function)
-        require(callable_, TypeError, f"{name}={function!r} is not a function: give one such as {examples[name]}")
+        is_usable = function is None or callable(function)
+        require(is_usable, TypeError, f"{name}={function!r} is not a function: give one such as {examples[name]}")
 
 
 def check_logits(logits: torch.Tensor, y: torch.Tensor, data_iter: DataIter) -> None:

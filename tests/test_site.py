@@ -481,8 +481,10 @@ def test_the_root_leads_to_the_title_page_and_describes_the_book(soup):
     assert page.find("meta", attrs={"http-equiv": "refresh"})["content"].endswith(f"url={first}")
     assert page.select_one("body a")["href"] == first
     assert page.find("link", rel="canonical")["href"] == CONFIG["html"]["baseurl"] + first
-    for key in ("og:title", "og:description", "og:image"):
-        assert page.find("meta", property=key)["content"] == soup(TOC["root"]).find("meta", property=key)["content"]
+    title_page = soup(TOC["root"])
+    keys = [{"name": "description"}, *({"property": f"og:{key}"} for key in ("title", "description", "image"))]
+    for key in keys:
+        assert page.find("meta", key)["content"] == title_page.find("meta", key)["content"]
 
 
 def test_published_ledger_is_the_books(site):

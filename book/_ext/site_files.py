@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from html import escape
 from pathlib import Path
 from urllib.parse import urlparse
 
-SHARED_TAGS = ('<meta name="description"', '<meta property="og:', '<meta name="twitter:')
+SHARED_TAG = re.compile(r'<meta [^>]*(?:name="description"|property="og:|name="twitter:)[^>]*>')
 PUBLISHED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
@@ -25,9 +26,7 @@ def mathjax_folder() -> Path:
     return Path(spec.origin).parent / "static" / "mathjax"
 
 
-def publish_mathjax(app, exception) -> None:
-    if exception is not None or app.builder.format != "html":
-        return
+def publish_mathjax(app) -> None:
     source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
     for name in PUBLISHED:
         if (target / name).exists():
@@ -39,10 +38,8 @@ def publish_mathjax(app, exception) -> None:
             shutil.copy2(source / name, target / name)
 
 
-def drop_unread_files(app, exception) -> None:
+def drop_unread_files(app) -> None:
     """Source maps, translations and fonts that no reader's browser asks for, and pictures that earlier builds left."""
-    if exception is not None or app.builder.format != "html":
-        return
     pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
     static = Path(app.outdir) / "_static"
     for path in (*(Path(app.outdir) / "_images").glob("*"), *(static / "social").glob("*")):
@@ -70,27 +67,31 @@ ENTRANCE = """<!DOCTYPE html>
 """
 
 
-def write_entrance(app, exception) -> None:
+def write_entrance(app) -> None:
     """The site's root: it leads to the title page, and says to whoever shares the address what that page says."""
-    if exception is not None or app.builder.format != "html":
-        return
     first = f"{app.config.root_doc}.html"
     page = (Path(app.outdir) / first).read_text(encoding="utf-8")
-    tags = [line for line in page.splitlines() if line.lstrip().startswith(SHARED_TAGS)]
     text = ENTRANCE.format(
-        first=first, title=escape(app.config.html_title), base=app.config.html_baseurl, tags="\n".join(tags)
+        first=first,
+        title=escape(app.config.html_title),
+        base=app.config.html_baseurl,
+        tags="\n".join(SHARED_TAG.findall(page)),
     )
     (Path(app.outdir) / "index.html").write_text(text, encoding="utf-8")
 
 
-def publish_ledger(app, exception) -> None:
+def publish_ledger(app) -> None:
     """The ledger that readers download, without the predictions of every run: nine tenths of its size."""
-    if exception is not None or app.builder.format != "html":
-        return
     for path in (Path(app.outdir) / "_downloads").rglob("runs.jsonl"):
         runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         short = [json.dumps({key: value for key, value in run.items() if key != "predictions"}) for run in runs]
         path.write_text("\n".join(short) + "\n", encoding="utf-8")
+
+
+def finish_site(app, exception) -> None:
+    if exception is None and app.builder.format == "html":
+        for step in (publish_mathjax, drop_unread_files, publish_ledger, write_entrance):
+            step(app)
 
 
 def place_not_found_page(app, config) -> None:
@@ -119,9 +120,6 @@ def outdated_by_static_files(app, env, added, changed, removed) -> list[str]:
 def setup(app):
     app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("env-get-outdated", outdated_by_static_files)
-    app.connect("build-finished", publish_mathjax)
-    app.connect("build-finished", drop_unread_files, priority=900)
-    app.connect("build-finished", publish_ledger, priority=900)
-    app.connect("build-finished", write_entrance, priority=900)
+    app.connect("build-finished", finish_site, priority=900)
     app.connect("config-inited", place_not_found_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
