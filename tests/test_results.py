@@ -1,5 +1,6 @@
 """The ledger, what runs it, and everything that quotes it."""
 
+import inspect
 import json
 import re
 import sys
@@ -153,12 +154,18 @@ def test_a_resumed_run_counts_once():
     assert rows[0]["mean"] == pytest.approx(0.45)  # another seed's run, and one of the same seed that went elsewhere
 
 
-@pytest.mark.parametrize("name", ledger.MODERN)
-def test_modern_rate_is_the_best_of_the_held_out_trials(name):
-    trials = ledger.select(ledger.load(page.TUNING), network=name)
+TRIALS = ledger.load(page.TUNING)
+
+
+@pytest.mark.parametrize("name", sorted({trial["network"] for trial in TRIALS} | set(ledger.MODERN)))
+def test_modern_settings_are_the_best_of_the_held_out_trials(name):
+    trials = ledger.select(TRIALS, network=name)
+    trials = [trial for trial in trials if trial.get("images") == trials[-1].get("images")]
     assert len({trial["lr"] for trial in trials}) >= 3
     best = max(trials, key=lambda trial: trial["held_out_acc"][-1])
-    assert {key: best[key] for key in ledger.MODERN[name]} == ledger.MODERN[name]
+    chosen = inspect.signature(d2lt.modern_recipe).bind(**ledger.MODERN.get(name, {}))
+    chosen.apply_defaults()
+    assert {key: best[key] for key in chosen.arguments} == chosen.arguments
 
 
 @pytest.mark.parametrize("record", [r for r in RECORDS if r["recipe"] == "modern"], ids=str)
@@ -176,6 +183,11 @@ def test_held_out_images_are_never_trained_on():
     assert len(kept) == 1_000 and len(held_out.labels) == 5_000
     assert kept.isdisjoint(held_out.images[:, 0, 0, 0].tolist())
     assert train_iter.shuffle and not held_out.shuffle
+    fewer, same = run._hold_out(whole, 300)
+    assert torch.equal(fewer.images, whole.images[:300]) and torch.equal(same.images, held_out.images)
+    for images in (0, -1, 1_001):
+        with pytest.raises(ValueError, match="images must be 1 to 1,000"):
+            run._hold_out(whole, images)
 
 
 # --- one truth --------------------------------------------------------------------------------------------------------

@@ -59,14 +59,15 @@ def train_once(
     epochs: int,
     *,
     held_out: bool = False,
+    images: int | None = None,
     checkpoint=None,
     animator: bool = True,
     **modern,
 ):
     """Train one network by one recipe and return its ``History`` and ledger record (None of a part or of a trial).
 
-    ``held_out`` trains on all but the last 5,000 training images and evaluates on those; ``modern`` goes to
-    ``d2ltorch.modern_recipe``.
+    ``held_out`` trains on all but the last 5,000 training images, or on the first ``images`` of them, and evaluates on
+    those 5,000; ``modern`` goes to ``d2ltorch.modern_recipe``.
     """
     settings = CLASSIC[network]
     torch.manual_seed(seed)
@@ -76,7 +77,7 @@ def train_once(
     if train_iter.source != "Fashion-MNIST":
         raise SystemExit(f"The ledger keeps runs on Fashion-MNIST only, and this is {train_iter.source!r}.")
     if held_out:
-        train_iter, test_iter = _hold_out(train_iter)
+        train_iter, test_iter = _hold_out(train_iter, images)
     if recipe == "classic":
         arguments = {"lr": settings["lr"]}
     else:
@@ -90,10 +91,13 @@ def train_once(
     return history, ledger.make_record(network, recipe, seed, history, net, train_iter, test_iter)
 
 
-def _hold_out(train_iter: d2lt.DataIter) -> tuple[d2lt.DataIter, d2lt.DataIter]:
-    """Split the training images: all but the last 5,000 to train on, and those to choose by."""
+def _hold_out(train_iter: d2lt.DataIter, images: int | None = None) -> tuple[d2lt.DataIter, d2lt.DataIter]:
+    """Split the training images: all but the last 5,000 to train on (or the first ``images``), and those to choose by."""
+    most = len(train_iter.labels) - HELD_OUT
+    if images is not None and not 0 < images <= most:
+        raise ValueError(f"images must be 1 to {most:,}, so that {HELD_OUT:,} stay held out, not {images}")
     parts = []
-    for part, shuffle in ((slice(0, -HELD_OUT), True), (slice(-HELD_OUT, None), False)):
+    for part, shuffle in ((slice(0, images or most), True), (slice(most, None), False)):
         images, labels = train_iter.images[part], train_iter.labels[part]
         source = f"Fashion-MNIST, {len(labels):,} training images"
         parts.append(
