@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ._small_maps import SmallMapsAsProducts
 from .animator import Animator
 from .checkpoint import Run, checkpoint_path, describe_run
 from .checks import check_arguments, check_functions, check_iter, check_logits, require
@@ -119,7 +120,7 @@ def train(
                 if schedule:
                     for group, rate in zip(optimizer.param_groups, base_rates):
                         group["lr"] = rate * float(schedule((epoch + i / num_batches) / num_epochs))
-                with _autocast(device, precision):
+                with _arithmetic(device, precision):
                     logits = model(X)
                     if epoch == i == 0:
                         check_logits(logits, y, train_iter)
@@ -221,7 +222,7 @@ def _evaluate(net, data_iter, device, precision, loss, rank, world_size) -> tupl
             if len(y) == 0:
                 continue
             X, y = _move(X, device), _move(y, device)
-            with _autocast(device, precision):
+            with _arithmetic(device, precision):
                 logits = net(X)
             check_logits(logits, y, data_iter)
             correct = (logits.argmax(1) == y).sum()
@@ -296,10 +297,14 @@ def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
     return torch.channels_last if is_convolutional and device.type != "mps" else torch.preserve_format
 
 
-def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, precision))
+def _arithmetic(device: torch.device, precision: str) -> contextlib.ExitStack:
+    """How the forward pass computes: in which number format, and on a CPU with tiny convolutions as matrix products."""
+    stack = contextlib.ExitStack()
+    if precision != "float32":
+        stack.enter_context(torch.autocast(device.type, dtype=getattr(torch, precision)))
+    if device.type == "cpu":
+        stack.enter_context(SmallMapsAsProducts())
+    return stack
 
 
 def _zeros(count: int, device: torch.device) -> torch.Tensor:
@@ -322,7 +327,7 @@ def _memory_advice(net, train_iter, device, precision, loss) -> str:
         # Out of memory, a shape that the network does not take, or batch norm over a single value.
         with contextlib.suppress(RuntimeError, ValueError):
             images = F.interpolate(X, size).expand(batch_size, *X.shape[1:2], size, size).contiguous().to(device)
-            with _autocast(device, precision):
+            with _arithmetic(device, precision):
                 loss(trial(images).float(), y.expand(batch_size).to(device)).backward()
             return True
         return False
