@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ._small_maps import SmallMapsAsProducts
+from ._products import ConvolutionsAsProducts
 from .animator import Animator
 from .checkpoint import Run, checkpoint_path, describe_run
 from .checks import check_arguments, check_functions, check_iter, check_logits, require
@@ -298,12 +298,12 @@ def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
 
 
 def _arithmetic(device: torch.device, precision: str) -> contextlib.ExitStack:
-    """How the forward pass computes: in which number format, and on a CPU with tiny convolutions as matrix products."""
+    """How the forward pass computes: in which number format, and on a CPU with some convolutions as matrix products."""
     stack = contextlib.ExitStack()
     if precision != "float32":
         stack.enter_context(torch.autocast(device.type, dtype=getattr(torch, precision)))
     if device.type == "cpu":
-        stack.enter_context(SmallMapsAsProducts())
+        stack.enter_context(ConvolutionsAsProducts())
     return stack
 
 

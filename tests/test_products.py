@@ -1,23 +1,25 @@
-"""Tiny convolutions as matrix products: the same numbers and gradients as PyTorch's own, and no others touched."""
+"""Convolutions as matrix products: the same numbers and gradients as PyTorch's own, and no others touched."""
+
+import contextlib
 
 import pytest
 import torch
 from torch import nn
 
 import d2ltorch as d2lt
-from d2ltorch import _small_maps
+from d2ltorch import _products
 
 
 @pytest.fixture
 def products(monkeypatch):
     """The shapes of the inputs that ran as products."""
-    shapes, real = [], _small_maps._conv_as_product
+    shapes, real = [], _products._conv_as_product
 
     def counted(X, *args):
         shapes.append(tuple(X.shape))
         return real(X, *args)
 
-    monkeypatch.setattr(_small_maps, "_conv_as_product", counted)
+    monkeypatch.setattr(_products, "_conv_as_product", counted)
     return shapes
 
 
@@ -44,7 +46,7 @@ def test_outputs_and_gradients_are_those_of_conv2d(conv, size, memory_format, pr
     upstream = torch.randn_like(expected)
     expected_grads = torch.autograd.grad(expected, tensors, upstream)
     assert not products
-    with _small_maps.SmallMapsAsProducts():
+    with _products.ConvolutionsAsProducts():
         outputs = conv(X)
     assert len(products) == 1
     torch.testing.assert_close(outputs, expected)
@@ -52,16 +54,34 @@ def test_outputs_and_gradients_are_those_of_conv2d(conv, size, memory_format, pr
         torch.testing.assert_close(ours, theirs)
 
 
-def test_bfloat16_is_as_close_to_float32_as_conv2d_is():
+BFLOAT16 = {
+    "a small map": (nn.Conv2d(256, 256, 3, padding=1), (32, 256, 3, 3)),
+    "a stem": (nn.Conv2d(1, 64, 7, stride=2, padding=3), (8, 1, 33, 34)),
+    "a stem without padding": (nn.Conv2d(1, 96, 11, stride=4, bias=False), (4, 1, 64, 64)),
+    "a stem of rectangles": (nn.Conv2d(1, 64, (3, 5), stride=(2, 1), padding=(0, 2)), (4, 1, 28, 28)),
+}
+
+
+@pytest.mark.parametrize("conv, shape", BFLOAT16.values(), ids=BFLOAT16)
+def test_bfloat16_is_as_close_to_float32_as_conv2d_is(conv, shape, products):
     torch.manual_seed(0)
-    conv, X = nn.Conv2d(256, 256, 3, padding=1), torch.randn(32, 256, 3, 3)
+    X = torch.randn(shape)
+    tensors = [X.requires_grad_(), *conv.parameters()]
     exact = conv(X)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        theirs = conv(X)
-        with _small_maps.SmallMapsAsProducts():
-            ours = conv(X)
-    assert ours.dtype == theirs.dtype == torch.bfloat16
-    assert (ours - exact).norm() < 1.05 * (theirs - exact).norm()
+    upstream = torch.randn_like(exact)
+    errors = []
+    for mode in (contextlib.nullcontext(), _products.ConvolutionsAsProducts()):
+        with torch.autocast("cpu", dtype=torch.bfloat16), mode:
+            outputs = conv(X)
+        assert outputs.dtype == torch.bfloat16 and outputs.shape == exact.shape
+        errors.append([(outputs - exact).norm()])
+        grads = torch.autograd.grad(outputs, tensors, upstream.bfloat16())
+        exact_grads = torch.autograd.grad(exact, tensors, upstream, retain_graph=True)
+        errors[-1] += [(g - e).norm() / e.norm() for g, e in zip(grads, exact_grads)]
+    assert len(products) == 1
+    output_error, *grad_errors = errors[1]
+    assert output_error < 1.05 * errors[0][0]
+    assert max(grad_errors) < 0.01 and max(errors[0][1:]) < 0.01  # eight bits: 1 in 256 a number
 
 
 OTHERS = {
@@ -69,6 +89,7 @@ OTHERS = {
     "few channels": (nn.Conv2d(8, 127, 3, padding=1), (8, 3, 3)),
     "groups": (nn.Conv2d(8, 128, 3, padding=1, groups=2), (8, 3, 3)),
     "dilation": (nn.Conv2d(8, 128, 3, padding=2, dilation=2), (8, 3, 3)),
+    "a stem in float32": (nn.Conv2d(1, 64, 7, stride=2, padding=3), (1, 28, 28)),
     'padding="same"': (nn.Conv2d(8, 128, 3, padding="same"), (8, 3, 3)),
 }
 
@@ -76,14 +97,14 @@ OTHERS = {
 @pytest.mark.parametrize("conv, shape", OTHERS.values(), ids=OTHERS)
 def test_other_convolutions_are_left_alone(conv, shape, products):
     for X in (torch.randn(2, *shape), torch.randn(shape)):
-        with _small_maps.SmallMapsAsProducts():
+        with _products.ConvolutionsAsProducts():
             outputs = conv(X)
         assert not products and torch.equal(outputs, conv(X))
 
 
 def test_a_map_too_small_for_the_window_gets_pytorchs_own_error(products):
     conv, X = nn.Conv2d(8, 128, 3), torch.randn(2, 8, 2, 2)
-    with _small_maps.SmallMapsAsProducts(), pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+    with _products.ConvolutionsAsProducts(), pytest.raises(RuntimeError, match="Kernel size can't be greater"):
         conv(X)
 
 
