@@ -6,7 +6,8 @@
 
 training  images a second of ``d2lt.train`` and of a peer's loop (``train_ch6`` and the loader of d2l 1.0.3, fetched
           from the package registry) on the same images, batch size and number of steps, each in a process of its own,
-          the two taking turns; the share of the machine's own matrix-product ceiling; peak memory.
+          the two taking turns; the share of the machine's own matrix-product ceiling; peak memory; and the three
+          operators in which our loop spends most of its time, which is what holds it back.
 imports   what ``import d2ltorch`` adds to ``import torch, torchvision``.
 build     the site's cold build, and one with a single chapter touched.
 """
@@ -47,7 +48,7 @@ def training(only: list[str], batches: int, repeats: int) -> None:
     speed = f"{ceiling['flops'] / 1e12:.2f} TFLOP/s in a {ceiling['precision']} matrix product"
     print(f"ceiling: {speed}, {ceiling['device']}")
     columns = f"{'network':<11} {'ours':>9} {'peer':>9} {'ratio':>6} {'of ceiling':>10}"
-    print(f"{columns} {'ours MB':>8} {'peer MB':>8}  precision")
+    print(f"{columns} {'ours MB':>8} {'peer MB':>8}  {'precision':<9} most of its time in")
     ratios = []
     for name in names:
         steps = batches * (25 if results.CLASSIC[name]["resize"] is None else 1)
@@ -62,7 +63,7 @@ def training(only: list[str], batches: int, repeats: int) -> None:
         memory = [max(r["peak_mb"] for r in runs) for runs in (ours, peer)]
         print(
             f"{name:<11} {rate:>9,.0f} {peer_rate:>9,.0f} {ratios[-1]:>6.1f} {share:>10.1%} "
-            f"{memory[0]:>8,} {memory[1]:>8,}  {ours[0]['precision']}",
+            f"{memory[0]:>8,} {memory[1]:>8,}  {ours[0]['precision']:<9} {ours[0]['operators']}",
             flush=True,
         )
     print(f"geometric mean of the ratios: {math.exp(statistics.mean(map(math.log, ratios))):.1f}")
@@ -101,17 +102,20 @@ def worker(kind: str, name: str, steps: int) -> dict:
     net, size = results.build(name), settings["resize"] or 28
     mult_adds = d2lt.layer_summary(net, (1, 1, size, size)).total_mult_adds
     num_images = steps * settings["batch_size"]
-    precision = "float32"
+    precision, operators = "float32", ""
     if kind == "ours":
         sizes = {"num_train": num_images, "num_test": 256}
         train_iter, test_iter = d2lt.load_data_fashion_mnist(settings["batch_size"], settings["resize"], **sizes)
         d2lt.train(net, *_first(train_iter, test_iter), 1, settings["lr"] / 100, animator=False)  # warm up
         history = d2lt.train(net, train_iter, None, 1, settings["lr"] / 100, animator=False)
         seconds, precision = history.seconds[0], history.meta["precision"]
+        memory = ledger.peak_memory_mb()
+        operators = _operators(net, _first(train_iter, None)[0], settings["lr"] / 100)
     else:
         seconds = _time_peer(net, settings, num_images, device)
-    memory = ledger.peak_memory_mb()
-    return {"rate": num_images / seconds, "mult_adds": mult_adds, "peak_mb": memory, "precision": precision}
+        memory = ledger.peak_memory_mb()
+    measured = {"rate": num_images / seconds, "mult_adds": mult_adds, "peak_mb": memory}
+    return measured | {"precision": precision, "operators": operators}
 
 
 def _first(train_iter, test_iter):
@@ -120,6 +124,21 @@ def _first(train_iter, test_iter):
     batch = train_iter.batch_size
     images, labels = train_iter.images[:batch], train_iter.labels[:batch]
     return d2lt.DataIter(images, labels, batch, resize=train_iter.resize, shuffle=True, source="warm-up"), None
+
+
+def _operators(net, train_iter, lr: float) -> str:
+    """The three operators with the largest shares of a training step."""
+    import torch
+
+    import d2ltorch as d2lt
+
+    with torch.profiler.profile() as profile:
+        d2lt.train(net, train_iter, None, 1, lr, animator=False)
+    kind = "device" if train_iter.device.type == "cuda" else "cpu"
+    times = {event.key: getattr(event, f"self_{kind}_time_total") for event in profile.key_averages()}
+    largest = sorted(times, key=times.get, reverse=True)[:3]
+    total = sum(times.values())
+    return ", ".join(f"{name.removeprefix('aten::')} {times[name] / total:.0%}" for name in largest)
 
 
 def _time_peer(net, settings: dict, num_images: int, device) -> float:
