@@ -85,7 +85,10 @@ class Run:
         torch.set_rng_state(state["cpu_rng"])
         if torch.cuda.is_available() and state["cuda_rng"]:
             torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
+        here = ours["device_name"]
         self.history.meta.update(meta)
+        if len(rows) < self.num_epochs and here not in meta["device_name"]:
+            self.history.meta["device_name"] += f", then {here}"
         for row in rows:
             row.pop("epoch")
             self.history.add(**row)

@@ -234,6 +234,13 @@ def test_a_resumed_run_ends_bit_for_bit_where_an_unbroken_one_does(tmp_path):
     assert again.train_loss == history.train_loss and again.test_acc == history.test_acc
 
 
+def test_a_run_resumed_on_another_machine_names_both(tmp_path, monkeypatch):
+    for epochs, name in ((1, "CPU (A)"), (2, "CPU (A)"), (3, "CPU (B)"), (4, "CPU (B)"), (4, "CPU (C)")):
+        monkeypatch.setattr(d2lt.checkpoint, "device_name", lambda device, name=name: name)
+        _, history = run_to(tmp_path / "run.pt", epochs)
+    assert history.meta["device_name"] == "CPU (A), then CPU (B)"  # C only read what was finished
+
+
 KILLED = """
     import sys, torch
     from torch import nn
