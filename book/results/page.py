@@ -283,7 +283,7 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
             )  # fmt: skip
         if joined:
             ax.plot(*zip(*joined), linestyle=":", linewidth=1, color=colour, zorder=0)
-            points.append((ledger.TITLES[network], joined))
+            points.append((ledger.TITLES[network].replace(", channels", ""), joined))
     for fill, recipe in (("0.3", "classic"), ("white", "modern")):
         ax.plot([], [], "o", color="0.3", markerfacecolor=fill, label=recipe)
     ax.legend(title="recipe", fontsize=9, title_fontsize=9, loc="lower center")
@@ -295,14 +295,17 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
 
 
 def _label_apart(ax, points: list[tuple[str, list[tuple[float, float]]]]) -> None:
-    """Write each name beside the first of its points, where it covers no point and no other name."""
+    """Write each name beside the first of its points, where it covers no point, no line and no other name."""
     from matplotlib.transforms import Bbox
 
     ax.figure.canvas.draw()
     taken = []
     for _, places in points:
-        for x, y in ax.transData.transform(places):
+        places = ax.transData.transform(places)
+        for x, y in places:
             taken.append(Bbox.from_bounds(x - 8, y - 8, 16, 16))
+        (x, low), (_, high) = places.min(0), places.max(0)  # the line that joins the recipes is upright
+        taken.append(Bbox([[x - 2, low], [x + 2, high]]))
     for name, places in points:
         for dx, dy in ((8, 5), (8, -13), (-8, 5), (-8, -13), (10, 18), (10, -26), (-10, 18), (-10, -26)):
             text = ax.annotate(
