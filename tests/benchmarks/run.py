@@ -106,6 +106,8 @@ def worker(kind: str, name: str, steps: int) -> dict:
     if kind == "ours":
         sizes = {"num_train": num_images, "num_test": 256}
         train_iter, test_iter = d2lt.load_data_fashion_mnist(settings["batch_size"], settings["resize"], **sizes)
+        if not train_iter.source.startswith("Fashion-MNIST"):  # the peer has no garments of its own
+            raise SystemExit("Both loops need Fashion-MNIST: set D2LTORCH_DATA to a folder that holds it.")
         d2lt.train(net, *_first(train_iter, test_iter), 1, settings["lr"] / 100, animator=False)  # warm up
         history = d2lt.train(net, train_iter, None, 1, settings["lr"] / 100, animator=False)
         seconds, precision = history.seconds[0], history.meta["precision"]
