@@ -33,6 +33,17 @@ MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
 
 
+def modern_settings(network: str) -> dict:
+    """All arguments of ``d2ltorch.modern_recipe`` for this network, the defaults that it keeps included."""
+    import inspect
+
+    import d2ltorch as d2lt
+
+    settings = inspect.signature(d2lt.modern_recipe).bind(**MODERN.get(network, {}))
+    settings.apply_defaults()
+    return settings.arguments
+
+
 def load(path: Path = LEDGER) -> list[dict]:
     """All records, oldest first. A line cut off by a crash is an error that names it: delete that line."""
     records = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import sys
 from pathlib import Path
 
@@ -216,31 +215,32 @@ def _published(rows: list[dict]) -> str:
 
 def _tuning() -> str:
     """How the modern recipe was chosen: held-out accuracy by rate and augmentation, from ``tuning.jsonl``."""
-    import d2ltorch as d2lt
-
     trials = ledger.load(TUNING)
     if not trials:
         return ""
-    kinds = {(t["network"], t.get("images", 55_000), t["epochs"], not t["augment"]) for t in trials}
+
+    def kind_of(trial: dict) -> tuple:
+        number = ledger.NETWORKS.index(trial["network"])
+        return number, trial.get("images", 55_000), trial["epochs"], not trial["augment"]
+
     lines = ["| network | trained on | held-out accuracy by rate, the choice in bold |", "|---|---|---|"]
-    for kind in sorted(kinds, key=lambda kind: (ledger.NETWORKS.index(kind[0]), *kind[1:])):
-        name, images, epochs, plain = kind
-        chosen = inspect.signature(d2lt.modern_recipe).bind(**ledger.MODERN.get(name, {}))
-        chosen.apply_defaults()
-        results = {}
+    for kind in sorted({kind_of(trial) for trial in trials}):
+        number, images, epochs, plain = kind
+        name, results = ledger.NETWORKS[number], {}
+        chosen = ledger.modern_settings(name)
         for trial in trials:
-            if (trial["network"], trial.get("images", 55_000), trial["epochs"], not trial["augment"]) == kind:
+            if kind_of(trial) == kind:
                 results[trial["lr"]] = max(trial["held_out_acc"][-1], results.get(trial["lr"], 0))
         cells = []
         for rate, accuracy in sorted(results.items()):
-            bold = "**" * (chosen.arguments["lr"] == rate and chosen.arguments["augment"] != plain)
+            bold = "**" * (chosen["lr"] == rate and chosen["augment"] != plain)
             cells.append(f"{bold}{rate:g}: {accuracy:.3f}{bold}")
         what = f"{images:,} images {'as they are' if plain else 'shifted and mirrored'}, {epochs} epochs"
         lines.append(f"| {ledger.TITLES[name]} | {what} | {' · '.join(cells)} |")
-    default = inspect.signature(d2lt.modern_recipe).parameters["lr"].default
     untested = [name for name in ledger.NETWORKS if not ledger.select(trials, network=name)]
     rest = ", ".join(ledger.TITLES[name] for name in untested)
-    rest = f" Not tested by any trial, and left at {default:g}: {rest}." if untested else ""
+    if rest:  # they all keep the recipe's own rate
+        rest = f" Not tested by any trial, and left at {ledger.modern_settings(untested[0])['lr']:g}: {rest}."
     return (
         "## How the modern recipe was chosen\n\n"
         "Not by the test set. Each trial trains on 55,000 of the training images, or on fewer where that would take "
