@@ -244,6 +244,11 @@ def test_page_in_the_browser(tab, axe_source, name):
         ".filter(i => i.naturalWidth && Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
         ".map(i => `phone: ${i.src.slice(-60)} is out of proportion`)"
     )
+    problems += tab.evaluate(
+        "() => [...document.querySelectorAll('.prev-next-area a')]"
+        ".filter(a => a.scrollWidth > a.clientWidth)"
+        ".map(a => `phone: the link to ${a.title || a.innerText} is cut off`)"
+    )
     # One of each kind of code token is tested below; thousands would take most of the time.
     tab.evaluate(
         "document.querySelectorAll('div.highlight pre, mjx-container').forEach(e => { e.textContent = e.textContent })"
