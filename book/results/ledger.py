@@ -29,6 +29,7 @@ RECIPES = ("classic", "modern")
 MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe``, as ``tune.py`` chose it
     "lenet": {"lr": 0.08, "augment": False},
     "batch_norm": {"lr": 0.04, "augment": False},
+    "alexnet": {"lr": 0.001},
     "googlenet": {"lr": 0.0005},
 }
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")

@@ -295,7 +295,9 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
 
 
 def _label_apart(ax, points: list[tuple[str, list[tuple[float, float]]]]) -> None:
-    """Write each name beside the first of its points, where it covers no point, no line and no other name."""
+    """Write each name beside one of its points, where it covers no point, no line and no other name."""
+    from itertools import product
+
     from matplotlib.transforms import Bbox
 
     ax.figure.canvas.draw()
@@ -306,10 +308,11 @@ def _label_apart(ax, points: list[tuple[str, list[tuple[float, float]]]]) -> Non
             taken.append(Bbox.from_bounds(x - 8, y - 8, 16, 16))
         (x, low), (_, high) = places.min(0), places.max(0)  # the line that joins the recipes is upright
         taken.append(Bbox([[x - 2, low], [x + 2, high]]))
+    offsets = ((8, 5), (8, -13), (-8, 5), (-8, -13), (10, 18), (10, -26), (-10, 18), (-10, -26))
     for name, places in points:
-        for dx, dy in ((8, 5), (8, -13), (-8, 5), (-8, -13), (10, 18), (10, -26), (-10, 18), (-10, -26)):
+        for place, (dx, dy) in product(places, offsets):
             text = ax.annotate(
-                name, places[0], xytext=(dx, dy), textcoords="offset points", fontsize=9,
+                name, place, xytext=(dx, dy), textcoords="offset points", fontsize=9,
                 ha="left" if dx > 0 else "right",
             )  # fmt: skip
             box = text.get_window_extent()
