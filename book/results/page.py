@@ -265,10 +265,11 @@ def _test_labels():
 def draw_accuracy_cost(records: list[dict], path: Path) -> None:
     """All networks on one picture: accuracy against multiply-adds, a network's two recipes joined by a line."""
     import matplotlib.pyplot as plt
+    from matplotlib.patches import Patch
 
     figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
     rows = ledger.summarise(records)
-    points = []
+    names = []
     for network, colour, marker in zip(ledger.NETWORKS, COLOURS, MARKERS):
         joined = []
         for recipe in ledger.RECIPES:
@@ -283,46 +284,15 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
             )  # fmt: skip
         if joined:
             ax.plot(*zip(*joined), linestyle=":", linewidth=1, color=colour, zorder=0)
-            points.append((ledger.TITLES[network].replace(", channels", ""), joined))
-    for fill, recipe in (("0.3", "classic"), ("white", "modern")):
-        ax.plot([], [], "o", color="0.3", markerfacecolor=fill, label=recipe)
-    ax.legend(title="recipe", fontsize=9, title_fontsize=9, loc="lower center")
+            names += ax.plot([], [], marker, color=colour, label=ledger.TITLES[network].replace(", channels", ""))
+    fills = {"classic": "0.3", "modern": "white"}
+    recipes = [Patch(edgecolor="0.3", facecolor=fill, label=recipe) for recipe, fill in fills.items()]
+    ax.legend(handles=recipes, title="recipe", fontsize=9, title_fontsize=9, loc="lower center")
+    figure.legend(handles=names, fontsize=9, loc="outside lower center", ncols=4, frameon=False)
     ax.set(xscale="log", xlabel="multiply-adds an image", ylabel="test accuracy")
-    ax.margins(x=0.18, y=0.12)
-    _label_apart(ax, points)
+    ax.margins(x=0.08, y=0.08)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
-
-
-def _label_apart(ax, points: list[tuple[str, list[tuple[float, float]]]]) -> None:
-    """Write each name beside one of its points, where it covers no point, no line and no other name."""
-    from itertools import product
-
-    from matplotlib.transforms import Bbox
-
-    ax.figure.canvas.draw()
-    taken = []
-    for _, places in points:
-        places = ax.transData.transform(places)
-        for x, y in places:
-            taken.append(Bbox.from_bounds(x - 8, y - 8, 16, 16))
-        (x, low), (_, high) = places.min(0), places.max(0)  # the line that joins the recipes is upright
-        taken.append(Bbox([[x - 2, low], [x + 2, high]]))
-    offsets = ((8, 5), (8, -13), (-8, 5), (-8, -13), (10, 18), (10, -26), (-10, 18), (-10, -26))
-    for name, places in points:
-        for place, (dx, dy) in product(places, offsets):
-            text = ax.annotate(
-                name, place, xytext=(dx, dy), textcoords="offset points", fontsize=9,
-                ha="left" if dx > 0 else "right",
-            )  # fmt: skip
-            box = text.get_window_extent()
-            inside = ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1
-            if inside and not any(box.overlaps(other) for other in taken):
-                break
-            text.remove()
-        else:
-            raise ValueError(f"no free place for the label {name!r}: make the figure larger")
-        taken.append(box)
 
 
 def draw_curves(records: list[dict], path: Path) -> None:
