@@ -72,7 +72,7 @@ def test_a_record_is_whole_and_consistent(record):
     assert record["parameters"] == PARAMETERS[record["network"]]
     assert record["data"]["source"] == "Fashion-MNIST"
     rate = 60_000 * record["epochs"] / sum(record["seconds"])
-    assert record["examples_per_second"] == pytest.approx(rate, rel=1e-3, abs=0.06)  # kept to one decimal
+    assert record["examples_per_second"] == pytest.approx(rate, abs=0.051)  # kept to one decimal
     for key in ("peak_memory_mb", "mult_adds", "precision", "device", "versions", "commit"):
         assert record[key]
 
