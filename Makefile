@@ -32,7 +32,7 @@ $(STAMP): requirements.txt
 	@touch $@
 
 book: $(STAMP)  ## build the site into _build/html; any warning is an error
-	$(BIN)/python book/results/page.py
+	$(BIN)/python -m book.results.page
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
 
 serve: book  ## build, then show the site on http://localhost:8000
@@ -58,13 +58,13 @@ test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
 	$(BIN)/python -m pytest tests -m colab
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
-	$(BIN)/python book/results/execute.py $(ARGS)
+	$(BIN)/python -m book.results.execute $(ARGS)
 
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
-	$(BIN)/python book/results/run.py $(ARGS)
+	$(BIN)/python -m book.results.run $(ARGS)
 
 bench: $(STAMP)  ## measure training speed, import time and build time
-	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 
 pdf: book  ## print the whole book into _build/book.pdf with Chromium
 	$(BIN)/python book/_ext/print_pdf.py

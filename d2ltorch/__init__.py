@@ -3,29 +3,18 @@
 The networks themselves live in the chapters (``chapters/*.ipynb``); this package holds what they share.
 """
 
-from ._torchvision import (
-    torchvision,  # first: repairs torchvision's import beside a CPU build of torch
-)
-from .animator import Animator
+from ._torchvision import torchvision  # first: repairs torchvision's import beside a CPU build of torch
 from .checkpoint import CheckpointError
-from .data import (
-    DataError,
-    DataIter,
-    is_quick,
-    load_data_fashion_mnist,
-    probe_images,
-    show_images,
-    text_labels,
-    try_gpu,
-)
+from .data import DataError, DataIter, load_data_fashion_mnist, probe_images, text_labels
+from .device import is_quick, report_setup, try_gpu
 from .draw import draw_block, draw_network
-from .hardware import report_setup
 from .history import History
-from .recipes import init_xavier, modern_recipe
+from .plots import Animator, show_images
+from .recipes import init_xavier, load_trained, modern_recipe
 from .summary import LayerSummary, layer_summary
-from .train import evaluate, train
+from .training import evaluate, train
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = [
     "Animator",
@@ -41,6 +30,7 @@ __all__ = [
     "is_quick",
     "layer_summary",
     "load_data_fashion_mnist",
+    "load_trained",
     "modern_recipe",
     "probe_images",
     "report_setup",

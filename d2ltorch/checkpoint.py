@@ -4,101 +4,25 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
+import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .data import is_quick
-from .files import write_atomically
-from .hardware import device_name
-from .history import History
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be resumed from: damaged, or of another network or run. The file is left as it is."""
-
-
-class Run:
-    """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
-
-    def __init__(self, net, optimizer, scaler, history: History, path: Path | None, is_named: bool, num_epochs: int):
-        self.net, self.optimizer, self.scaler, self.history = net, optimizer, scaler, history
-        self.path, self.is_named, self.num_epochs = path, is_named, num_epochs
-        self.resumed_at = 0
-
-    def save(self) -> None:
-        if self.path is None:
-            return
-        state = {
-            "meta": self.history.meta,
-            "rows": self.history.rows(),
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "cpu_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        }
-        write_atomically(self.path, lambda file: torch.save(state, file))
-
-    def resume(self) -> None:
-        if self.path is None or not self.path.exists():
-            return
-        name = f"checkpoint={str(self.path)!r}"
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            rows, meta, weights = state["rows"], state["meta"], state["net"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{name} is damaged or is not a checkpoint of d2ltorch.train ({type(error).__name__}); "
-                "the file is untouched: move it away or choose another name to start anew"
-            ) from error
-        own = {key: tuple(value.shape) for key, value in self.net.state_dict().items()}
-        found = {key: tuple(value.shape) for key, value in weights.items()}
-        if own != found:
-            odd = sorted(key for key in own.keys() | found.keys() if own.get(key) != found.get(key))
-            raise CheckpointError(
-                f"{name} holds another network: {odd[0]!r} is {found.get(odd[0])} there and {own.get(odd[0])} here "
-                f"({len(odd)} differ in all); the file is untouched: choose another name"
-            )
-        ours = self.history.meta
-        differ = [key for key in RUN_KEYS if key in ours and meta.get(key) != ours[key]]
-        if differ:
-            raise CheckpointError(
-                f"{name} holds a run with other settings: "
-                + "; ".join(f"{key} was {meta.get(key)!r} and is now {ours[key]!r}" for key in differ)
-                + ". The file is untouched: choose another name, or the old settings"
-            )
-        if len(rows) > self.num_epochs and not self.is_named:  # in D2LTORCH_RUNS the shorter run has a file of its own
-            self.path = self.path.with_name(f"{self.path.stem}-{self.num_epochs}.pt")
-            return self.resume()
-        if len(rows) > self.num_epochs:
-            raise CheckpointError(
-                f"{name} holds {len(rows)} epochs already, and num_epochs={self.num_epochs}: its weights are those of "
-                f"epoch {len(rows)}. The file is untouched: choose another name, or num_epochs={len(rows)} or more"
-            )
-        self.net.load_state_dict(weights)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["cpu_rng"])
-        if torch.cuda.is_available() and state["cuda_rng"]:
-            torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
-        here = ours["device_name"]
-        self.history.meta.update(meta)
-        if len(rows) < self.num_epochs and here not in meta["device_name"]:
-            self.history.meta["device_name"] += f", then {here}"
-        for row in rows:
-            row.pop("epoch")
-            self.history.add(**row)
-        self.resumed_at = len(self.history)
-
+from .checks import require
+from .data import DataIter
+from .device import device_name
+from .history import COLUMNS, History, write_atomically
 
 RUN_KEYS = (
     "network",
     "source",
     "num_examples",
+    "tested_on",
     "resize",
     "batch_size",
     "optimizer",
@@ -110,15 +34,155 @@ RUN_KEYS = (
 )
 
 
-def describe_run(net, train_iter, optimizer, schedule, augment, loss, precision, num_epochs, lr, device) -> dict:
-    """What decides a run (the keys above) and what a reader wants to know of it."""
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be resumed from (the file is left as it is) or written.
+
+    Attributes:
+        history: the epochs that the run had finished; None where it had not begun.
+    """
+
+    history: History | None = None
+
+
+class Run:
+    """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        history: History,
+        path: Path | None,
+    ) -> None:
+        self.net, self.optimizer, self.scaler, self.history, self.path = net, optimizer, scaler, history, path
+
+    def save(self) -> None:
+        """Write the file, if there is one; a CheckpointError carries the history where that fails."""
+        if self.path is None:
+            return
+        state = {
+            "meta": self.history.meta,
+            "rows": self.history.rows(),
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "cpu_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        }
+        try:
+            write_atomically(self.path, lambda file: torch.save(_plain(state), file))
+        except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
+            failure = CheckpointError(
+                f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error}). Make room, or "
+                "name a file elsewhere; the network keeps its weights, and this error's `history` the epochs"
+            )
+            failure.history = self.history
+            raise failure from error
+
+    def resume(self, num_epochs: int) -> None:
+        """Go on from the file, if it exists.
+
+        Raises:
+            CheckpointError: it is damaged, or of another network or run; file and network are untouched.
+        """
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            state = self._load()
+            self._compare(state, num_epochs)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            torch.set_rng_state(state["cpu_rng"])
+            if torch.cuda.is_available() and state["cuda_rng"]:
+                torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
+        except Exception as error:
+            reason = error if isinstance(error, (_Unusable, PermissionError)) else f"damaged: {type(error).__name__}: {error}"
+            raise CheckpointError(
+                f"checkpoint={str(self.path)!r} cannot be resumed from ({reason}). The file is untouched: move it away or "
+                "choose another name to start anew"
+            ) from error
+        self.net.load_state_dict(state["net"])
+        here, meta = self.history.meta["device_name"], state["meta"]
+        self.history.meta.update(meta)
+        if len(state["rows"]) < num_epochs and here not in meta["device_name"]:
+            self.history.meta["device_name"] += f", then {here}"
+        for row in state["rows"]:
+            self.history.add(**{column: row[column] for column in COLUMNS})
+
+    def _load(self) -> dict[str, Any]:
+        """The file's content; a changed bit is found by the checksum that each part of the archive has."""
+        assert self.path is not None
+        if not zipfile.is_zipfile(self.path):
+            raise _Unusable("damaged, or not a checkpoint of d2ltorch.train")
+        with zipfile.ZipFile(self.path) as archive:
+            if archive.testzip() is not None:
+                raise _Unusable("damaged: a checksum does not fit")
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        missing = [key for key in ("meta", "rows", "net", "optimizer", "scaler", "cpu_rng", "cuda_rng") if key not in state]
+        if missing:
+            raise _Unusable(f"not a whole checkpoint of d2ltorch.train: it has no {missing[0]!r}")
+        return state
+
+    def _compare(self, state: dict[str, Any], num_epochs: int) -> None:
+        """Refuse what belongs to another network, another run or a longer one."""
+        own, found = (_describe(weights) for weights in (self.net.state_dict(), state["net"]))
+        odd = sorted(key for key in own.keys() | found.keys() if own.get(key) != found.get(key))
+        if odd:
+            raise _Unusable(
+                f"it holds another network: {odd[0]!r} is {found.get(odd[0])} there and {own.get(odd[0])} here, "
+                f"{len(odd)} differ in all"
+            )
+        ours, theirs = self.history.meta, state["meta"]
+        changed = [f"{key} was {theirs.get(key)!r} and is {ours[key]!r}" for key in RUN_KEYS if theirs.get(key) != ours[key]]
+        if changed:
+            raise _Unusable(f"it holds a run with other settings: {'; '.join(changed)}")
+        if len(state["rows"]) > num_epochs:
+            raise _Unusable(f"it holds {len(state['rows'])} epochs already, and num_epochs={num_epochs}")
+
+
+class _Unusable(Exception):
+    """Why a checkpoint is refused, in words."""
+
+
+def _describe(weights: dict[str, Tensor]) -> dict[str, str]:
+    """Shape and type of each tensor, in words."""
+    return {key: f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" for key, value in weights.items()}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with NumPy's scalars as Python's own, the only ones that a safe load takes back."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(entry) for entry in value)
+    return value
+
+
+def describe_run(
+    net: nn.Module,
+    train_iter: DataIter,
+    test_iter: DataIter | None,
+    optimizer: torch.optim.Optimizer,
+    schedule: object,
+    augment: object,
+    loss: object,
+    precision: str,
+    num_epochs: int,
+    lr: float,
+    device: torch.device,
+) -> dict[str, Any]:
+    """What decides a run (the keys of ``RUN_KEYS``) and what a reader wants to know of it."""
     return {
         "network": hashlib.sha256(repr(net).encode()).hexdigest()[:16],
         "source": train_iter.source,
         "num_examples": train_iter.num_examples,
+        "tested_on": None if test_iter is None else f"{test_iter.num_examples} of {test_iter.source}",
         "resize": train_iter.resize,
         "batch_size": train_iter.batch_size,
-        "optimizer": " ".join(repr(optimizer).split()),
+        "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(optimizer).split())),
         "schedule": f"{_name(schedule)} over {num_epochs} epochs" if schedule else "constant",
         "augment": _name(augment) if augment else "none",
         "loss": _name(loss),
@@ -138,23 +202,23 @@ def _name(function: object) -> str:
     return getattr(function, "__qualname__", None) or re.sub(r" at 0x[0-9a-fA-F]+", "", repr(function))
 
 
-def checkpoint_path(checkpoint: str | Path | None, net: nn.Module, meta: dict) -> Path | None:
-    """The checkpoint's path; without one, a name in D2LTORCH_RUNS made of all that decides the run's result.
-
-    With that variable set, executing a chapter again does not repeat a training that nothing has changed.
-    """
-    if checkpoint is not None:
-        if not isinstance(checkpoint, (str, os.PathLike)):
-            raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'")
-        path = Path(checkpoint)
-        if path.is_dir():
-            raise ValueError(f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")
-        return path
-    folder = os.environ.get("D2LTORCH_RUNS")
-    if not folder or is_quick():
+def usable_path(checkpoint: Any) -> Path | None:
+    """The checkpoint's path, after a check that a file can be written there."""
+    if checkpoint is None:
         return None
-    digest = hashlib.sha256(repr([meta[key] for key in RUN_KEYS]).encode())
-    for value in net.state_dict().values():
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    digest.update(torch.get_rng_state().numpy().tobytes())
-    return Path(folder) / f"{digest.hexdigest()[:20]}.pt"
+    try:
+        path = Path(checkpoint)
+    except TypeError:
+        raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'") from None
+    require(not path.is_dir(), ValueError, f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")
+    trial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        reason = error.strerror or error
+        raise CheckpointError(
+            f"checkpoint={str(checkpoint)!r} cannot be written there ({reason}): name a file in a folder of yours"
+        ) from error
+    return path

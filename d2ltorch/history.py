@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from .files import write_atomically
+from typing import Any, BinaryIO
 
 COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds", "examples_per_second")
 
 
+@dataclass(repr=False)
 class History:
     """Losses, accuracies, seconds and examples a second of every epoch of a run.
 
     Each column is a list with one value an epoch: ``train_loss`` and ``test_loss`` (mean loss an example: cross-entropy
     in nats, unless ``train`` was given a ``loss``; label smoothing raises the training loss alone), ``train_acc`` and
-    ``test_acc`` (0 to 1; in training measured on the batches as they are learnt from),
-    ``seconds`` (training, without evaluation) and ``examples_per_second``. ``meta`` says where and how: network, data
-    source, device, precision, batch size, learning rate, versions.
+    ``test_acc`` (0 to 1; in training measured on the batches as they are learnt from), ``seconds`` (training, without
+    evaluation) and ``examples_per_second``. ``test_*`` hold None where nothing was evaluated. ``meta`` says where and
+    how: network, data source, device, precision, batch size, learning rate, versions.
     """
 
-    def __init__(self, meta: dict | None = None) -> None:
-        self.meta = dict(meta or {})
-        for column in COLUMNS:
-            setattr(self, column, [])
+    meta: dict[str, Any] = field(default_factory=dict)
+    train_loss: list[float] = field(default_factory=list)
+    train_acc: list[float] = field(default_factory=list)
+    test_loss: list[float | None] = field(default_factory=list)
+    test_acc: list[float | None] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    examples_per_second: list[float] = field(default_factory=list)
 
-    def add(self, **row: float) -> None:
+    def add(self, **row: float | None) -> None:
         """Append one epoch; every column needs a value (``test_*`` may be None where nothing was evaluated)."""
         if set(row) != set(COLUMNS):
             raise ValueError(f"row has the columns {sorted(row)}; it needs exactly {sorted(COLUMNS)}")
@@ -35,14 +40,14 @@ class History:
     def __len__(self) -> int:
         return len(self.train_loss)
 
-    def rows(self) -> list[dict]:
+    def rows(self) -> list[dict[str, Any]]:
         """One dictionary an epoch, ready for ``pandas.DataFrame``."""
         return [
             {"epoch": epoch + 1, **{column: getattr(self, column)[epoch] for column in COLUMNS}}
             for epoch in range(len(self))
         ]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         where = f"{self.meta.get('device_name', 'unknown device')}, {self.meta.get('precision', '?')}"
         source = self.meta.get("source", "unknown data")
         if not len(self):
@@ -55,39 +60,22 @@ class History:
             f"{rate:,.0f} examples/s on {where}; {source}"
         )
 
-    __repr__ = __str__
 
-    def plot(self, title: str | None = None) -> None:
-        """Draw two panels over the epochs: loss, and accuracy, each for training and test."""
-        import matplotlib.pyplot as plt
+def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+    """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then move it over ``path``.
 
-        _, axes = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
-        epochs = range(1, len(self) + 1)
-        for ax, quantity, name in zip(axes, ("loss", "acc"), ("loss", "accuracy")):
-            for split, style in (("train", "o-"), ("test", "s--")):
-                values = [float("nan") if v is None else v for v in getattr(self, f"{split}_{quantity}")]
-                ax.plot(epochs, values, style, label=split, markersize=4)
-            ax.set(xlabel="epoch", ylabel=name)
-            ax.legend()
-        if title:
-            axes[0].figure.suptitle(title)
-
-    def save(self, path: str | Path) -> None:
-        """Write the record as JSON; the file is replaced whole or not at all."""
-        record = {"meta": self.meta, **{column: getattr(self, column) for column in COLUMNS}}
-        write_atomically(path, lambda file: file.write(json.dumps(record, indent=1).encode()))
-
-    @classmethod
-    def load(cls, path: str | Path) -> History:
-        """Read what ``save`` wrote; ValueError naming the file where it is something else."""
-        try:
-            record = json.loads(Path(path).read_text())
-            history = cls(record["meta"])
-            lengths = {len(record[column]) for column in COLUMNS}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"path={str(path)!r} is not a history written by History.save ({error!r})") from error
-        if len(lengths) != 1:
-            raise ValueError(f"path={str(path)!r} holds columns of different lengths; save the history again")
-        for column in COLUMNS:
-            setattr(history, column, list(record[column]))
-        return history
+    However the process ends, ``path`` holds either what it held before or all of the new content. The temporary file
+    has one name, so that what a killed process left of it is written over the next time.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

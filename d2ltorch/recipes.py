@@ -1,18 +1,32 @@
-"""The two recipes that every chapter is trained with: the classic one's start, and the modern one whole."""
+"""The two recipes that every chapter is trained with, and the weights that full runs of them left."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import sys
+from pathlib import Path
+from typing import Any
 
+import pooch
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .download import Unreachable, fetch
+
+# Where trained weights are: in a checkout beside the package, else in the repository.
+WEIGHTS = Path(__file__).resolve().parents[1] / "book" / "results" / "weights"
+WEIGHTS_URL = "https://github.com/d2ltorch/d2ltorch/raw/main/book/results/weights/"
+REGISTRY = Path(__file__).with_name("weights.json")  # name -> file, SHA-256 and the ledger's row that it comes from
 
 
 def init_xavier(module: nn.Module) -> None:
     """Xavier-uniform weights and zero biases for ``Linear`` and ``Conv2d`` layers: ``net.apply(d2lt.init_xavier)``.
 
     Follows Glorot and Bengio (2010), equation 16: the variance of signals and gradients is kept from layer to layer.
+    Called with a whole network, it initialises all of its layers.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
         if isinstance(module.weight, nn.parameter.UninitializedParameter):
@@ -20,9 +34,11 @@ def init_xavier(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    elif sys._getframe(1).f_code is not nn.Module.apply.__code__:  # apply() has met the layers inside already
+        module.apply(init_xavier)
 
 
-def modern_recipe(lr: float = 2e-3, weight_decay: float = 5e-2, augment: bool = True) -> dict:
+def modern_recipe(lr: float = 2e-3, weight_decay: float = 5e-2, augment: bool = True) -> dict[str, Any]:
     """Arguments for ``d2lt.train``: AdamW, warm-up and cosine decay, shifted and mirrored images, label smoothing.
 
     Use it as ``d2lt.train(net, train_iter, test_iter, num_epochs, **d2lt.modern_recipe())``. Sources: Loshchilov and
@@ -35,14 +51,11 @@ def modern_recipe(lr: float = 2e-3, weight_decay: float = 5e-2, augment: bool = 
         augment: whether to shift and mirror the images; a small network learns more in ten epochs without.
     """
 
-    def adamw(parameters) -> torch.optim.Optimizer:
+    def adamw(parameters: Any) -> torch.optim.Optimizer:
         parameters = [p for p in parameters if p.requires_grad]
         matrices = [p for p in parameters if p.dim() > 1]
         vectors = [p for p in parameters if p.dim() <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
         # One fused pass over the weights: on a CPU seven times as fast for VGG's 43 million, and on a GPU one that
         # float16's gradient scaling can skip without asking the GPU for an answer.
         fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
@@ -76,3 +89,57 @@ def shift_and_mirror(X: torch.Tensor, fraction: float = 1 / 14) -> torch.Tensor:
     columns = torch.where(mirrored, columns.flip(1), columns)
     padded = padded.gather(2, rows[:, None, :, None].expand(-1, channels, -1, padded.shape[3]))
     return padded.gather(3, columns[:, None, None, :].expand(-1, channels, height, -1))
+
+
+def load_trained(net: nn.Module, name: str) -> bool:
+    """Give ``net`` the weights that a full run of the ledger left, and say which run; put it into evaluation mode.
+
+    The files hold float16 numbers, the network keeps its own type. They are taken from a checkout of the book, else
+    fetched once from its repository.
+
+    Args:
+        net: the chapter's network, as its builder makes it.
+        name: the network's name in the ledger, such as ``"nin"`` (by the modern recipe) or ``"lenet-classic"``.
+
+    Returns:
+        Whether there were weights to load. Where there were none, a printed line says why and ``net`` is untouched.
+
+    Raises:
+        ValueError: a name that no network has, or another network than the weights are for.
+    """
+    registry = json.loads(REGISTRY.read_text(encoding="utf-8"))
+    if name not in registry:
+        raise ValueError(f"name={name!r} is unknown: choose one of {', '.join(registry)}")
+    entry = registry[name]
+    path = _weights_file(entry)
+    if path is None:
+        print(f"Trained weights of {name} are not there: {entry.get('where', 'they could not be fetched')}.")
+        return False
+    weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    own = net.state_dict()
+    odd = sorted(k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape)
+    if odd:
+        raise ValueError(f"net={type(net).__name__} is not the {name} of its chapter: {odd[0]!r} differs; build it with its builder")
+    net.load_state_dict(weights)
+    net.eval()
+    row = entry["row"]
+    print(
+        f"Weights of {row['network']}: {row['recipe']} recipe, {row['epochs']} epochs, seed {row['seed']}; test accuracy "
+        f"{entry['test_acc']:.3f}"
+    )
+    return True
+
+
+def _weights_file(entry: dict[str, Any]) -> Path | None:
+    """The file with the published checksum, from the checkout or the repository; None where neither has it."""
+    if not entry["file"]:
+        return None
+    local = WEIGHTS / entry["file"]
+    if local.is_file():
+        if hashlib.sha256(local.read_bytes()).hexdigest() != entry["sha256"]:
+            raise ValueError(f"{local} is damaged: its checksum is not the published one; check it out again")
+        return local
+    try:
+        return fetch(WEIGHTS_URL + entry["file"], f"sha256:{entry['sha256']}", pooch.os_cache("d2ltorch"))
+    except (OSError, Unreachable):
+        return None

@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Real images if the environment names a folder or one lies beside the checkout, drawn garments otherwise.
+# All of Fashion-MNIST if the environment names a folder or one lies beside the checkout, the package's sample otherwise.
 # Absolute, because notebooks run in the folder that they lie in.
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 if os.environ.get("D2LTORCH_DATA"):
@@ -29,25 +29,22 @@ def real_data() -> str:
 
 
 @pytest.fixture(scope="session")
-def garments():
-    """The drawn garments as iterators over batches of 64, on the CPU."""
+def sample():
+    """The images that the package carries, as iterators over batches of 64 on the CPU."""
     import d2ltorch as d2lt
-    from d2ltorch import data
+    from d2ltorch.download import read_sample
 
-    iterators = []
-    for images, labels in data._drawn_splits(False):
-        is_train = not iterators
-        iterators.append(d2lt.DataIter(images, labels, 64, shuffle=is_train, source="drawn garments"))
-    return iterators
+    (images, labels), (test_images, test_labels) = read_sample()
+    return d2lt.DataIter(images, labels, 64, shuffle=True), d2lt.DataIter(test_images, test_labels, 64)
 
 
 @pytest.fixture
 def offline(monkeypatch):
-    """No mirror to ask, and no memory of an earlier failure."""
-    from d2ltorch import _fetch
+    """No mirror answers, and no memory of an earlier failure."""
+    from d2ltorch import download
 
-    monkeypatch.setattr(_fetch, "_mirrors", lambda root: [])
-    monkeypatch.setattr(_fetch, "_failure", None)
+    monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))
+    monkeypatch.setattr(download, "_failure", None)
 
 
 def idx_files(num_train: int = 50, num_test: int = 120, seed: int = 0) -> dict[str, bytes]:

@@ -12,38 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from book.networks import NETWORKS
+from book.notebooks import ROOT
+
 LEDGER = Path(__file__).with_name("runs.jsonl")
-NETWORKS = ("lenet", "alexnet", "vgg", "nin", "googlenet", "batch_norm", "resnet", "densenet")
-TITLES = {
-    "lenet": "LeNet",
-    "alexnet": "AlexNet",
-    "vgg": "VGG-11, channels ÷ 4",
-    "nin": "NiN",
-    "googlenet": "GoogLeNet",
-    "batch_norm": "LeNet with batch norm",
-    "resnet": "ResNet-18",
-    "densenet": "DenseNet",
-}
 RECIPES = ("classic", "modern")
-MODERN = {  # what a network's modern recipe changes in ``d2ltorch.modern_recipe``, as ``tune.py`` chose it
-    "lenet": {"lr": 0.08, "augment": False},
-    "batch_norm": {"lr": 0.04, "augment": False},
-    "alexnet": {"lr": 0.001},
-    "googlenet": {"lr": 0.0005},
-}
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
-
-
-def modern_settings(network: str) -> dict:
-    """All arguments of ``d2ltorch.modern_recipe`` for this network, the defaults that it keeps included."""
-    import inspect
-
-    import d2ltorch as d2lt
-
-    settings = inspect.signature(d2lt.modern_recipe).bind(**MODERN.get(network, {}))
-    settings.apply_defaults()
-    return settings.arguments
 
 
 def load(path: Path = LEDGER) -> list[dict]:
@@ -67,7 +41,7 @@ def append(record: dict, path: Path = LEDGER) -> None:
         os.fsync(file.fileno())
 
 
-def make_record(network: str, recipe: str, seed: int, history, net, train_iter, test_iter) -> dict:
+def make_record(network: str, recipe: str, seed: int, history, net, train_iter, test_iter, run_commit: str = "") -> dict:
     """What the ledger keeps of a finished run: its curves and predictions, its cost, and what is needed to repeat it."""
     import torch
 
@@ -96,7 +70,7 @@ def make_record(network: str, recipe: str, seed: int, history, net, train_iter, 
             "cuda": torch.version.cuda,
         },
         "data": {"source": meta["source"], "sha256": data_checksum(train_iter)},
-        "commit": commit(),
+        "commit": run_commit or commit(),
         "predictions": predict(net, test_iter, meta["precision"]),
     }
 
@@ -133,6 +107,23 @@ def peak_memory_mb() -> int:
         return round(torch.cuda.max_memory_allocated() / 2**20)
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+
+
+def commit_of(checkpoint: Path | None) -> str:
+    """The commit that the run with this checkpoint began on: kept beside it, so that a resumed run keeps its own."""
+    if checkpoint is None:
+        return commit()
+    note = checkpoint.with_suffix(".commit")
+    if not checkpoint.exists():
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(commit(), encoding="utf-8")
+    return note.read_text(encoding="utf-8") if note.exists() else commit()
+
+
+def forget(checkpoint: Path) -> None:
+    """Remove the checkpoint of a finished run."""
+    for path in (checkpoint, checkpoint.with_suffix(".commit")):
+        path.unlink(missing_ok=True)
 
 
 def commit() -> str:

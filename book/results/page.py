@@ -7,42 +7,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import ledger
+from book import networks
+from book.networks import NETWORKS
+from book.notebooks import ROOT
+from book.results import ledger
 
 TUNING = Path(__file__).with_name("tuning.jsonl")
-PAGE = ledger.ROOT / "book" / "results.md"
-FIGURES = ledger.ROOT / "book" / "static" / "results"
-
-# Lowest, median and highest test accuracy after ten epochs of the classic recipe in the stored notebooks of one
-# teaching book (Zhang, Lipton, Li and Smola, Dive into Deep Learning, https://d2l.ai) over two years.
-PUBLISHED = {
-    "lenet": (0.761, 0.802, 0.826),
-    "alexnet": (0.847, 0.880, 0.885),
-    "vgg": (0.906, 0.918, 0.924),
-    "nin": (0.100, 0.843, 0.875),
-    "googlenet": (0.854, 0.889, 0.902),
-    "batch_norm": (0.518, 0.853, 0.892),
-    "resnet": (0.669, 0.910, 0.924),
-    "densenet": (0.755, 0.890, 0.919),
-}
-AIMS = {  # of the modern recipe, set before the runs
-    "lenet": 0.90,
-    "alexnet": 0.93,
-    "vgg": 0.94,
-    "nin": 0.93,
-    "googlenet": 0.935,
-    "batch_norm": 0.91,
-    "resnet": 0.945,
-    "densenet": 0.94,
-}
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5C00")
-MARKERS = "osD^vP*X"
+PAGE = ROOT / "book" / "results.md"
+FIGURES = ROOT / "book" / "static" / "results"
 
 
 def page(records: list[dict]) -> str:
@@ -65,7 +39,7 @@ def page(records: list[dict]) -> str:
         "## Learning curves\n\nTest accuracy after each epoch; where a network has several runs, the line is their mean "
         "and the band spans the lowest and the highest.\n\n```{figure} static/results/curves.svg\n:alt: One small panel "
         "for each network with test accuracy by epoch, the classic recipe as a solid line and the modern one dashed. They end at "
-        + "; ".join(f"{ledger.TITLES[row['network']]}, {row['recipe']}: {row['mean']:.3f}" for row in rows)
+        + "; ".join(f"{NETWORKS[row['network']].title}, {row['recipe']}: {row['mean']:.3f}" for row in rows)
         + ".\n"
         "\nTest accuracy by epoch.\n```",
         "## What they confuse\n\n" + _confusions(records),
@@ -74,7 +48,7 @@ def page(records: list[dict]) -> str:
         _tuning(),
         "## Repeat a row\n\n"
         "One command repeats the runs of a row and prints each result beside the recorded one:\n\n"
-        "```bash\npython book/results/run.py --again --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
+        "```bash\npython -m book.results.run --again --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
         "Without `--again` it adds the runs that are missing (`--seeds 2` for a second seed), resuming where it was stopped. "
         "`make results` runs everything that is missing, one seed of each network first. A run keeps its seed, precision, "
         "device, versions, data checksum and commit. The same command on another kind of device gives another sample of "
@@ -92,7 +66,7 @@ def _table(rows: list[dict]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
         cells = [
-            f"[{ledger.TITLES[row['network']]}](../chapters/{row['network']}.ipynb)",
+            f"[{NETWORKS[row['network']].title}](../chapters/{row['network']}.ipynb)",
             row["recipe"],
             str(row["epochs"]),
             ledger.in_words(row),
@@ -117,11 +91,11 @@ def _millions(count: int) -> str:
 def _missing(records: list[dict]) -> str:
     """What the ledger should hold and does not: five seeds of both recipes at ten epochs."""
     lacking = []
-    for network in ledger.NETWORKS:
+    for network in NETWORKS:
         for recipe in ledger.RECIPES:
             runs = len(ledger.select(records, network=network, recipe=recipe, epochs=10))
             if runs < 5:
-                lacking.append(f"{ledger.TITLES[network]}, {recipe}: {5 - runs}")
+                lacking.append(f"{NETWORKS[network].title}, {recipe}: {5 - runs}")
     if not lacking:
         return ""
     return (
@@ -133,7 +107,7 @@ def _missing(records: list[dict]) -> str:
 
 def _best_runs(records: list[dict]) -> dict[str, dict]:
     """For each network that has one, the run with the highest test accuracy."""
-    runs = {network: ledger.select(records, network=network) for network in ledger.NETWORKS}
+    runs = {network: ledger.select(records, network=network) for network in NETWORKS}
     return {network: max(found, key=lambda r: r["test_acc"][-1]) for network, found in runs.items() if found}
 
 
@@ -155,7 +129,7 @@ def _confusions(records: list[dict]) -> str:
         true, taken = np.unravel_index(counts.argmax(), counts.shape)
         names = d2lt.text_labels([int(true), int(taken)])
         lines.append(
-            f"| {ledger.TITLES[network]} ({run['recipe']}) | {counts.sum():,} | {names[0]} taken for {names[1]} "
+            f"| {NETWORKS[network].title} ({run['recipe']}) | {counts.sum():,} | {names[0]} taken for {names[1]} "
             f"| {counts[true, taken]} of 1,000 |"
         )
     return "The best run of each network, by its stored predictions:\n\n" + "\n".join(lines)
@@ -200,11 +174,11 @@ def _published(rows: list[dict]) -> str:
         "| network | published: lowest – median – highest | ours, classic | ours, modern (aim) |",
         "|---|---|---|---|",
     ]
-    for network in ledger.NETWORKS:
-        low, median, high = PUBLISHED[network]
+    for network in NETWORKS:
+        low, median, high = NETWORKS[network].published
         lines.append(
-            f"| {ledger.TITLES[network]} | {low:.3f} – {median:.3f} – {high:.3f} | {ours['classic'].get(network, 'not run')} "
-            f"| {ours['modern'].get(network, 'not run')} ({AIMS[network]:.3f}) |"
+            f"| {NETWORKS[network].title} | {low:.3f} – {median:.3f} – {high:.3f} | {ours['classic'].get(network, 'not run')} "
+            f"| {ours['modern'].get(network, 'not run')} ({NETWORKS[network].aim:.3f}) |"
         )
     return (
         "The published column is the range of test accuracies, ten epochs of the classic recipe, in the stored "
@@ -220,14 +194,14 @@ def _tuning() -> str:
         return ""
 
     def kind_of(trial: dict) -> tuple:
-        number = ledger.NETWORKS.index(trial["network"])
+        number = list(NETWORKS).index(trial["network"])
         return number, trial.get("images", 55_000), trial["epochs"], not trial["augment"]
 
     lines = ["| network | trained on | held-out accuracy by rate, the choice in bold |", "|---|---|---|"]
     for kind in sorted({kind_of(trial) for trial in trials}):
         number, images, epochs, plain = kind
-        name, results = ledger.NETWORKS[number], {}
-        chosen = ledger.modern_settings(name)
+        name, results = list(NETWORKS)[number], {}
+        chosen = networks.modern_settings(name)
         for trial in trials:
             if kind_of(trial) == kind:
                 results[trial["lr"]] = max(trial["held_out_acc"][-1], results.get(trial["lr"], 0))
@@ -236,15 +210,15 @@ def _tuning() -> str:
             bold = "**" * (chosen["lr"] == rate and chosen["augment"] != plain)
             cells.append(f"{bold}{rate:g}: {accuracy:.3f}{bold}")
         what = f"{images:,} images {'as they are' if plain else 'shifted and mirrored'}, {epochs} epochs"
-        lines.append(f"| {ledger.TITLES[name]} | {what} | {' · '.join(cells)} |")
-    untested = [name for name in ledger.NETWORKS if not ledger.select(trials, network=name)]
-    rest = ", ".join(ledger.TITLES[name] for name in untested)
+        lines.append(f"| {NETWORKS[name].title} | {what} | {' · '.join(cells)} |")
+    untested = [name for name in NETWORKS if not ledger.select(trials, network=name)]
+    rest = ", ".join(NETWORKS[name].title for name in untested)
     if rest:  # they all keep the recipe's own rate
-        rest = f" Not tested by any trial, and left at {ledger.modern_settings(untested[0])['lr']:g}: {rest}."
+        rest = f" Not tested by any trial, and left at {networks.modern_settings(untested[0])['lr']:g}: {rest}."
     return (
         "## How the modern recipe was chosen\n\n"
         "Not by the test set. Each trial trains on 55,000 of the training images, or on fewer where that would take "
-        "hours on a CPU, and is judged by the other 5,000 (`python book/results/tune.py`). A short trial says whether a "
+        "hours on a CPU, and is judged by the other 5,000 (`python -m book.results.tune`). A short trial says whether a "
         f"network starts at a rate, and less about which rate is best after five epochs.{rest}\n\n" + "\n".join(lines)
     )
 
@@ -270,7 +244,8 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
     figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
     rows = ledger.summarise(records)
     names = []
-    for network, colour, marker in zip(ledger.NETWORKS, COLOURS, MARKERS):
+    for network, facts in NETWORKS.items():
+        colour, marker = facts.colour, facts.marker
         joined = []
         for recipe in ledger.RECIPES:
             of_recipe = [row for row in rows if (row["network"], row["recipe"]) == (network, recipe)]
@@ -284,7 +259,7 @@ def draw_accuracy_cost(records: list[dict], path: Path) -> None:
             )  # fmt: skip
         if joined:
             ax.plot(*zip(*joined), linestyle=":", linewidth=1, color=colour, zorder=0)
-            names += ax.plot([], [], marker, color=colour, label=ledger.TITLES[network].replace(", channels", ""))
+            names += ax.plot([], [], marker, color=colour, label=NETWORKS[network].title.replace(", channels", ""))
     fills = {"classic": "0.3", "modern": "white"}
     recipes = [Patch(edgecolor="0.3", facecolor=fill, label=recipe) for recipe, fill in fills.items()]
     ax.legend(handles=recipes, title="recipe", fontsize=9, title_fontsize=9, loc="lower center")
@@ -302,17 +277,16 @@ def draw_curves(records: list[dict], path: Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = plt.subplots(4, 2, figsize=(5.6, 7.6), layout="constrained", sharey=True)
-    for ax, network in zip(axes.flat, ledger.NETWORKS):
-        i = ledger.NETWORKS.index(network)
+    for ax, network in zip(axes.flat, NETWORKS):
         for recipe, style in zip(ledger.RECIPES, ("-", "--")):
             runs = ledger.select(records, network=network, recipe=recipe)
             longest = max((run["epochs"] for run in runs), default=0)
             curves = np.array([run["test_acc"] for run in runs if run["epochs"] == longest])
             if len(curves):
                 epochs = range(1, longest + 1)
-                ax.plot(epochs, curves.mean(0), style, color=COLOURS[i], label=recipe, marker="o", markersize=2.5)
-                ax.fill_between(epochs, curves.min(0), curves.max(0), color=COLOURS[i], alpha=0.2)
-        ax.set_title(ledger.TITLES[network].replace(", channels", "").replace("with batch norm", "+ BN"), fontsize=9)
+                ax.plot(epochs, curves.mean(0), style, color=NETWORKS[network].colour, label=recipe, marker="o", markersize=2.5)
+                ax.fill_between(epochs, curves.min(0), curves.max(0), color=NETWORKS[network].colour, alpha=0.2)
+        ax.set_title(NETWORKS[network].title.replace(", channels", "").replace("with batch norm", "+ BN"), fontsize=9)
         if ax.lines:
             ax.legend(fontsize=8, loc="lower right")
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -346,20 +320,18 @@ def draw_all_wrong(records: list[dict], path: Path) -> None:
 def draw_card(network: str, path: Path) -> None:
     """The title page's picture of a network, from its real shapes."""
     import matplotlib.pyplot as plt
-    import run
 
     import d2ltorch as d2lt
 
-    net = eval(run.CLASSIC[network]["builder"], run.definitions(network))
-    size = run.CLASSIC[network]["resize"] or 28
-    d2lt.draw_network(net, (1, 1, size, size))
+    size = NETWORKS[network].size
+    d2lt.draw_network(networks.build(network), (1, 1, size, size))
     plt.savefig(path, dpi=90)
     plt.close("all")
 
 
 def digest() -> str:
     """A fingerprint of the ledger, the tuning and the code that reads them, which together decide the page."""
-    sources = (ledger.LEDGER, TUNING, Path(__file__), Path(ledger.__file__))
+    sources = (ledger.LEDGER, TUNING, Path(__file__), Path(ledger.__file__), Path(networks.__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.exists())).hexdigest()[:16]
 
 
@@ -385,12 +357,12 @@ def main() -> None:
     draw_accuracy_cost(records, FIGURES / "accuracy-cost.svg")
     draw_curves(records, FIGURES / "curves.svg")
     draw_all_wrong(records, FIGURES / "all-wrong.png")
-    cards = ledger.ROOT / "book" / "static" / "cards"
+    cards = ROOT / "book" / "static" / "cards"
     cards.mkdir(parents=True, exist_ok=True)
-    for network in ledger.NETWORKS:
+    for network in NETWORKS:
         draw_card(network, cards / f"{network}.png")
     PAGE.write_text(page(records), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ledger.ROOT)}")
+    print(f"wrote {PAGE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Write what the book quotes from the ledger: the cell tagged ``ledger`` of each notebook, and the parts of README.md and
 book/intro.md between ``<!-- ledger: … -->`` and ``<!-- end -->``.
 
-python book/results/quote.py            bring everything up to date
-python book/results/quote.py --check    only say which ones are not
+python -m book.results.quote            bring everything up to date
+python -m book.results.quote --check    only say which ones are not
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import ledger
 import nbformat
 
-CHAPTERS = ledger.ROOT / "chapters"
+from book.networks import NETWORKS
+from book.notebooks import CHAPTERS, ROOT
+from book.results import ledger
 
 
 def results_table(rows: list[dict]) -> str:
@@ -33,7 +32,7 @@ def results_table(rows: list[dict]) -> str:
 def chapter_cell(network: str, records: list[dict]) -> str:
     """The text of a chapter's ``ledger`` cell."""
     rows = ledger.summarise(ledger.select(records, network=network))
-    changed = ledger.MODERN.get(network, {})
+    changed = NETWORKS[network].modern if network in NETWORKS else {}
     settings = ", ".join(f"{name}={value!r}" for name, value in changed.items())
     augmentation = "shifted and mirrored images, " if changed.get("augment", True) else ""
     lacking = [recipe for recipe in ledger.RECIPES if recipe not in {row["recipe"] for row in rows}]
@@ -64,18 +63,6 @@ def update(path: Path, records: list[dict], *, check: bool = False) -> bool:
     return stale
 
 
-IDEAS = {
-    "lenet": ("1998", "convolve, pool, classify"),
-    "alexnet": ("2012", "the same, deeper and wider, on GPUs"),
-    "vgg": ("2014", "repeat one block of 3×3 convolutions"),
-    "nin": ("2013", "a small network at every pixel, no dense head"),
-    "googlenet": ("2014", "four window sizes side by side"),
-    "batch_norm": ("2015", "standardise every layer's input"),
-    "resnet": ("2015", "learn what to add to the input"),
-    "densenet": ("2016", "keep everything, concatenate"),
-}
-
-
 def best_row(network: str, records: list[dict]) -> dict | None:
     """The summary row that the front pages quote: the recipe with the highest mean test accuracy."""
     rows = ledger.summarise(ledger.select(records, network=network))
@@ -85,21 +72,21 @@ def best_row(network: str, records: list[dict]) -> dict | None:
 def front_table(prefix: str, records: list[dict]) -> str:
     """All eight networks in one table, each with its best measured accuracy and its cost; links start with ``prefix``."""
     lines = ["| network | year | idea | test accuracy | multiply-adds |", "|---|---|---|---|---|"]
-    for network, (year, idea) in IDEAS.items():
+    for network, facts in NETWORKS.items():
         row = best_row(network, records)
         accuracy = (
             f"{ledger.in_words(row)}, {row['recipe']}, {row['epochs']} epochs" if row else "no run on all images yet"
         )
         cost = f"{row['mult_adds'] / 1e6:,.1f} M" if row else "–"
-        name = f"[{ledger.TITLES[network]}]({prefix}chapters/{network}.ipynb)"
-        lines.append(f"| {name} | {year} | {idea} | {accuracy} | {cost} |")
+        name = f"[{facts.title}]({prefix}chapters/{network}.ipynb)"
+        lines.append(f"| {name} | {facts.year} | {facts.idea} | {accuracy} | {cost} |")
     return "\n".join(lines)
 
 
 def cards(prefix: str, records: list[dict]) -> str:
     """The title page's cards (sphinx-design), one for each network."""
     parts = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
-    for network, (year, idea) in IDEAS.items():
+    for network, facts in NETWORKS.items():
         row = best_row(network, records)
         result = (
             f"test accuracy {ledger.in_words(row)}, {row['recipe']} recipe, {row['epochs']} epochs · "
@@ -108,13 +95,13 @@ def cards(prefix: str, records: list[dict]) -> str:
             else "no run on all images yet"
         )
         parts += [
-            f":::{{grid-item-card}} {ledger.TITLES[network]}",
+            f":::{{grid-item-card}} {facts.title}",
             f":link: {prefix}chapters/{network}",
             ":link-type: doc",
             f":img-top: static/cards/{network}.png",
-            f":img-alt: {ledger.TITLES[network]} drawn as a row of boxes from its real shapes",
+            f":img-alt: {facts.title} drawn as a row of boxes from its real shapes",
             "",
-            f"{year} · {idea}",
+            f"{facts.year} · {facts.idea}",
             "",
             result,
             ":::",
@@ -124,7 +111,7 @@ def cards(prefix: str, records: list[dict]) -> str:
 
 
 REGIONS = {"table": front_table, "cards": cards}
-FRONT_PAGES = {ledger.ROOT / "README.md": "", ledger.ROOT / "book" / "intro.md": "../"}
+FRONT_PAGES = {ROOT / "README.md": "", ROOT / "book" / "intro.md": "../"}
 
 
 def update_front_page(path: Path, prefix: str, records: list[dict], *, check: bool = False) -> bool:

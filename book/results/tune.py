@@ -1,41 +1,37 @@
 """Choose the modern recipe's rate, decay and augmentation on images held out of the training set; the test set is never looked at.
 
-    python book/results/tune.py lenet batch_norm                   the default grid
-    python book/results/tune.py lenet --lr 0.005 0.01 --decay 0.05 --epochs 10
-    python book/results/tune.py vgg --lr 0.0005 0.001 0.002 --augment yes --images 10000 --epochs 2     where full trials take hours
+    python -m book.results.tune lenet batch_norm                   the default grid
+    python -m book.results.tune lenet --lr 0.005 0.01 --decay 0.05 --epochs 10
+    python -m book.results.tune vgg --lr 0.0005 0.001 0.002 --augment yes --images 10000 --epochs 2     where full trials take hours
 
 Trains on the first 55,000 training images, or on fewer, evaluates on the last 5,000, and appends one line a trial to
-``tuning.jsonl``; a trial that is there is not repeated. ``ledger.MODERN`` holds each network's best; a test compares the two.
+``tuning.jsonl``; a trial that is there is not repeated. ``book.networks`` holds each network's best; a test compares the two.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import ledger
-import run
+import d2ltorch as d2lt
+from book.networks import NETWORKS
+from book.results import ledger, run
 
 TUNING = Path(__file__).with_name("tuning.jsonl")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="+", choices=ledger.NETWORKS)
+    parser.add_argument("networks", nargs="+", choices=NETWORKS)
     parser.add_argument("--lr", nargs="+", type=float, default=[1e-3, 3e-3, 1e-2])
     parser.add_argument("--decay", nargs="+", type=float, default=[5e-2])
     parser.add_argument("--augment", nargs="+", choices=("yes", "no"), default=["yes", "no"])
     parser.add_argument("--epochs", type=int, help="default: as the ledger's runs")
     parser.add_argument("--images", type=int, help="train on so many of the 55,000, for a shorter trial")
     options = parser.parse_args()
-    if run.d2lt.is_quick():
+    if d2lt.is_quick():
         raise SystemExit("D2LTORCH_QUICK is set: a choice needs full runs. Unset it and start again.")
-    os.environ.setdefault("D2LTORCH_RUNS", str(ledger.ROOT / ".runs"))
     grid = itertools.product(options.networks, options.lr, options.decay, options.augment)
     for network, lr, decay, augment in grid:
         trial = {"network": network, "lr": lr, "weight_decay": decay, "augment": augment == "yes"}

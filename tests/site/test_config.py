@@ -16,7 +16,7 @@ if sys.version_info >= (3, 11):
 else:  # the package supports 3.10; these tests run in the book's own environment
     pytest.skip("tomllib is in Python 3.11 and later", allow_module_level=True)
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

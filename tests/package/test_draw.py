@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2ltorch import draw_block, draw_network
-from d2ltorch._graph import fuse, trace
-from d2ltorch._layout import lay_out
-from d2ltorch.draw import COLORS, _stages, _tint
+from d2ltorch.draw.graph import fuse, trace
+from d2ltorch.draw.layout import lay_out
+from d2ltorch.draw.pictures import COLORS, _stages, _tint
 
 
 class Inception(nn.Module):

@@ -107,7 +107,7 @@ def test_redraws_are_held_to_two_a_second_and_the_last_is_drawn(monkeypatch) -> 
     drawn = []
     animator = Animator()
     animator._shell = type("Shell", (), {"events": Events()})()
-    monkeypatch.setattr("d2ltorch.animator.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("d2ltorch.plots.time.monotonic", lambda: clock[0])
 
     def flush() -> None:
         drawn.append(len(animator.curves[0][0]))

@@ -7,8 +7,8 @@ import itertools
 import math
 from dataclasses import dataclass, field
 
-from ._forward import shape_text
-from ._graph import Box
+from ..summary import shape_text
+from .graph import Box
 
 POINTS = 12  # text size: legible when a seven-inch figure is shown on a phone
 SMALL = POINTS - 1  # edge labels
@@ -77,27 +77,45 @@ def text_width(text: str, points: float) -> float:
 def _place_columns(layers: list[list[Box]], parents: dict[int, list[Box]]) -> None:
     """Choose x: boxes in a row of single links share a column, which sits amid its neighbours."""
     children: dict[int, list[Box]] = {}
-    rank: dict[int, float] = {}
-    columns: dict[int, list[Box]] = {}  # id of a box -> its column, from the top
+    for box in itertools.chain(*layers):
+        for parent in parents[id(box)]:
+            children.setdefault(id(parent), []).append(box)
+    columns = _find_columns(layers, parents, children)
+    for column in columns:
+        left, right = (max(box.reach[side] for box in column) for side in (0, 1))
+        for box in column:
+            box.reach = (left, right)
+    for _ in range(SWEEPS):
+        for column in columns:
+            near = parents[id(column[0])] + children.get(id(column[-1]), [])
+            places = [box.x for box in near] or [column[0].x]
+            for box in column:
+                box.x = (min(places) + max(places)) / 2
+        for layer in layers:
+            _separate(layer)
+        for column in columns:
+            mean = sum(box.x for box in column) / len(column)
+            for box in column:
+                box.x = mean
     for layer in layers:
+        _separate(layer)
         for box in layer:
-            for parent in parents[id(box)]:
-                children.setdefault(id(parent), []).append(box)
+            if box.kind == "concat":  # wide enough for its inputs to come straight down
+                places = [parent.x for parent in parents[id(box)]]
+                box.half = max([box.half, *(abs(x - box.x) + 0.2 for x in places)])
+                box.reach = (box.half, max(box.half, box.reach[1]))
 
-    reading: dict[int, int] = {}  # the order in which the merges list their branches
 
-    def read(box: Box) -> None:
-        if id(box) not in reading:
-            for parent in parents[id(box)]:
-                read(parent)
-            reading[id(box)] = len(reading)
+def _find_columns(layers: list[list[Box]], parents: dict[int, list[Box]], children: dict[int, list[Box]]) -> list[list[Box]]:
+    """Order every layer from left to right, give each box its width, and return the columns, each from the top."""
+    reading = _reading_order(layers, parents)
+    rank: dict[int, float] = {}
+    columns: dict[int, list[Box]] = {}  # id of a box -> its column
 
     def place(box: Box) -> tuple[float, int]:
         ranks = [rank[id(parent)] for parent in parents[id(box)]]
         return sum(ranks) / max(1, len(ranks)), reading[id(box)]
 
-    for box in itertools.chain(*reversed(layers)):
-        read(box)
     for layer in layers:
         layer.sort(key=place)
         for i, box in enumerate(layer):
@@ -109,30 +127,22 @@ def _place_columns(layers: list[list[Box]], parents: dict[int, list[Box]]) -> No
             box.half = 0.17 if box.kind == "merge" else text_width(box.text, POINTS) / 2 + 0.12
             label = 0.12 + text_width(shape_text(box.shape), SMALL) if box.shape else 0.1
             box.reach = (box.half, max(box.half, label))
-    unique = list({id(column): column for column in columns.values()}.values())
-    for column in unique:
-        left, right = (max(box.reach[side] for box in column) for side in (0, 1))
-        for box in column:
-            box.reach = (left, right)
-    for _ in range(SWEEPS):
-        for column in unique:
-            near = parents[id(column[0])] + children.get(id(column[-1]), [])
-            places = [box.x for box in near] or [column[0].x]
-            for box in column:
-                box.x = (min(places) + max(places)) / 2
-        for layer in layers:
-            _separate(layer)
-        for column in unique:
-            mean = sum(box.x for box in column) / len(column)
-            for box in column:
-                box.x = mean
-    for layer in layers:
-        _separate(layer)
-        for box in layer:
-            if box.kind == "concat":  # wide enough for its inputs to come straight down
-                places = [parent.x for parent in parents[id(box)]]
-                box.half = max([box.half, *(abs(x - box.x) + 0.2 for x in places)])
-                box.reach = (box.half, max(box.half, box.reach[1]))
+    return list({id(column): column for column in columns.values()}.values())
+
+
+def _reading_order(layers: list[list[Box]], parents: dict[int, list[Box]]) -> dict[int, int]:
+    """The order in which the merges list their branches, by id of the box."""
+    reading: dict[int, int] = {}
+
+    def read(box: Box) -> None:
+        if id(box) not in reading:
+            for parent in parents[id(box)]:
+                read(parent)
+            reading[id(box)] = len(reading)
+
+    for box in itertools.chain(*reversed(layers)):
+        read(box)
+    return reading
 
 
 def _separate(layer: list[Box]) -> None:

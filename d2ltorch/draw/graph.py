@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from ._forward import device_and_dtype, left_as_found, run_layers
+from ..summary import device_and_dtype, left_as_found, run_layers
 
 ASIDE = ("norm", "activation", "shape")  # kinds that join the box of a neighbour
 JOINTS = ("input", "merge", "concat")  # kinds that nothing joins

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from chapter import NAMES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in NAMES]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CODE_TAGS = {"setup", "imports", "definition", "hide-input", "hide-cell", "nbval-ignore-output"}

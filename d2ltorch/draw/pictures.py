@@ -9,10 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from ._forward import shape_text
-from ._graph import Box, describe, fuse, trace
-from ._layout import POINTS, SMALL, Edge, lay_out, text_width
-from .summary import layer_summary
+from ..summary import layer_summary, shape_text
+from .graph import Box, describe, fuse, trace
+from .layout import POINTS, SMALL, Edge, lay_out, text_width
 
 # Okabe-Ito. Boxes are filled with light tints of these, so black text keeps a contrast above 10.
 COLORS = {

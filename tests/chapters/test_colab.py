@@ -18,7 +18,7 @@ import pytest
 import yaml
 from chapter import NAMES
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CHAPTERS = [*(ROOT / "chapters" / f"{name}.ipynb" for name in NAMES), ROOT / "book" / "errata.ipynb"]
 PLACE = ROOT / ".cache" / "colab"

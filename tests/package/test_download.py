@@ -1,0 +1,303 @@
+"""Whatever a server does, a download ends in working data or in the sample and a line that says so, never in a damaged file."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import zlib
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from conftest import idx_files
+
+import d2ltorch as d2lt
+from d2ltorch import download
+
+FILES = idx_files()
+ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in FILES.items()}
+WRONG = gzip.compress(FILES["train-images-idx3-ubyte"][::-1], mtime=0)
+resource = pytest.importorskip("resource", reason="forks processes, limits their files: not on Windows")
+
+
+class Server(ThreadingHTTPServer):
+    """Serves the four archives; ``behave(handler, number)`` may answer a file's n-th request instead."""
+
+    daemon_threads = True
+
+    def __init__(self, behave=None):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.behave, self.requests, self.closing = behave, Counter(), threading.Event()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request, client_address):
+        pass  # clients hang up on purpose
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        name = self.path.strip("/")
+        number, self.server.requests[name] = self.server.requests[name], self.server.requests[name] + 1
+        if self.server.behave is None or not self.server.behave(self, number):
+            self.send(ARCHIVES[name])
+
+    def send(self, body, length=None):
+        self.send_response(200)
+        if length != "unknown":
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+    @property
+    def body(self):
+        return ARCHIVES[self.path.strip("/")]
+
+
+# Misbehaviours. Each says whether it has answered.
+
+
+def truncates(handler, number):
+    handler.send(handler.body[: len(handler.body) // 2], length=len(handler.body))
+    return True
+
+
+def truncates_unsaid(handler, number):
+    handler.send(handler.body[: len(handler.body) // 2], length="unknown")
+    return True
+
+
+def sends_other_bytes(handler, number):
+    handler.send(WRONG)
+    return True
+
+
+def sends_a_login_page(handler, number):
+    handler.send(b"<html>Please log in to this network</html>")
+    return True
+
+
+def fails(handler, number):
+    handler.send_error(500)
+    return True
+
+
+def refuses(handler, number):
+    handler.send_error(403)
+    return True
+
+
+def stalls(handler, number):
+    handler.send(handler.body[:40], length=len(handler.body))
+    handler.wfile.flush()
+    handler.server.closing.wait(20)
+    return True
+
+
+def never_answers(handler, number):
+    handler.server.closing.wait(20)
+    return True
+
+
+def hangs_up(handler, number):
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    return True
+
+
+def trickles(handler, number):
+    handler.send(b"", length=len(handler.body))
+    for position in range(0, len(handler.body), 100):
+        handler.wfile.write(handler.body[position : position + 100])
+        if handler.server.closing.wait(0.05):
+            break
+    return True
+
+
+def takes_its_time(handler, number):
+    handler.server.closing.wait(0.2)
+    return False
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start servers and make them the mirrors."""
+    monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
+    published = {}
+    for name, content in FILES.items():
+        count, md5 = int.from_bytes(content[4:8], "big"), hashlib.md5(ARCHIVES[f"{name}.gz"]).hexdigest()
+        published[name] = (count, md5, zlib.crc32(content))
+    for name, value in {"PUBLISHED": published, "TIMEOUT_SECONDS": 1, "_failure": None}.items():
+        monkeypatch.setattr(download, name, value)
+    servers = []
+
+    def start(*behaviours):
+        servers.extend(Server(behave) for behave in behaviours)
+        monkeypatch.setattr(download, "MIRRORS", [server.address for server in servers])
+        return servers[0]
+
+    yield start
+    for server in servers:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+
+
+def load(root):
+    return d2lt.load_data_fashion_mnist(16, root=root, device="cpu", num_train=40)
+
+
+def in_place(root):
+    """The files below a root, which are what the server should have sent."""
+    found = {path.name: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    assert all(ARCHIVES[name] == content for name, content in found.items()), "a damaged file"
+    return set(found)
+
+
+def test_a_good_server_fills_the_folder_once(serve, tmp_path, capsys):
+    server = serve(None)
+    train_iter, _ = load(tmp_path / "new" / "folder")
+    assert train_iter.source == "Fashion-MNIST, first 40 of 60,000" and train_iter.num_examples == 40
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 1 and "Fetching Fashion-MNIST (31 MB)" in captured.out
+    assert captured.err == ""
+    assert in_place(tmp_path) == set(ARCHIVES)
+    load(tmp_path / "new" / "folder")
+    assert set(server.requests.values()) == {1}
+
+
+def test_only_missing_files_are_fetched(serve, small_root):
+    server = serve(None)
+    (small_root / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    load(small_root)
+    assert set(server.requests) == {"t10k-labels-idx1-ubyte.gz"}
+
+
+BAD = [truncates, truncates_unsaid, sends_other_bytes, sends_a_login_page, fails, refuses, stalls, never_answers, hangs_up]
+
+
+@pytest.mark.parametrize("behave", BAD)
+def test_a_bad_server_ends_in_the_sample_and_a_clean_folder(serve, tmp_path, capsys, behave):
+    server = serve(behave)
+    started = time.monotonic()
+    assert load(tmp_path)[0].num_examples == 40
+    assert "Fashion-MNIST cannot be fetched (http" in capsys.readouterr().out
+    assert in_place(tmp_path) == set()
+    asked = sum(server.requests.values())
+    load(tmp_path)  # the failure is remembered …
+    assert sum(server.requests.values()) == asked
+    assert "cannot be fetched" in capsys.readouterr().out  # … and said again
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("behave", BAD)
+def test_the_second_mirror_stands_in(serve, tmp_path, behave):
+    serve(behave, None)
+    load(tmp_path)
+    assert in_place(tmp_path) == set(ARCHIVES)
+
+
+def test_nobody_listens(serve, tmp_path, monkeypatch, capsys):
+    serve(None)
+    monkeypatch.setattr(download, "MIRRORS", ["http://127.0.0.1:9/", "http://no.such.invalid/"])
+    assert load(tmp_path)[0].num_examples == 40
+    assert "cannot be fetched (http://127.0.0.1:9/" in capsys.readouterr().out
+
+
+def test_archives_that_lie_in_the_folder_are_used_and_damaged_ones_named_and_kept(serve, tmp_path):
+    server = serve(None)
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, body in ARCHIVES.items():
+        (raw / name).write_bytes(body)
+    load(tmp_path)
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"changed")
+    with pytest.raises(d2lt.DataError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: move it away"):
+        load(tmp_path)
+    assert (raw / "t10k-labels-idx1-ubyte.gz").read_bytes() == b"changed"
+    assert not server.requests
+
+
+# In other processes
+
+
+def in_child(function, *arguments):
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def test_two_processes_at_once_end_with_good_data(serve, tmp_path):
+    serve(takes_its_time)
+    processes = [in_child(download.read_files, tmp_path) for _ in range(2)]
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert in_place(tmp_path) == set(ARCHIVES)
+
+
+def test_a_killed_process_leaves_nothing_that_counts(serve, tmp_path):
+    server = serve(trickles)
+    process = in_child(download.read_files, tmp_path)
+    deadline = time.monotonic() + 30
+    while not any(path.is_file() and path.stat().st_size for path in tmp_path.rglob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(30)
+    assert not any(path.name in ARCHIVES for path in tmp_path.rglob("*"))
+    server.behave = None
+    load(tmp_path)
+    for name, body in ARCHIVES.items():
+        assert next(tmp_path.rglob(name)).read_bytes() == body
+
+
+def _read_on_a_full_disk(root, result):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    try:
+        download.read_files(root)
+    except d2lt.DataError as error:
+        message = str(error)
+    else:
+        message = "no error"
+    result.send(message)
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(serve, tmp_path):
+    serve(None)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = in_child(_read_on_a_full_disk, tmp_path, sender)
+    assert receiver.poll(60)
+    message = receiver.recv()
+    process.join(30)
+    assert f"cannot be stored in {tmp_path}" in message and "D2LTORCH_DATA" in message
+    assert in_place(tmp_path) == set()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_a_folder_that_cannot_be_written_to_is_a_clear_error(serve):
+    serve(None)
+    with pytest.raises(d2lt.DataError, match=r"cannot be stored in /proc/d2ltorch.*root="):
+        load("/proc/d2ltorch")
+
+
+def test_a_folder_without_write_permission_but_with_files_works(small_root):
+    raw = small_root / "FashionMNIST" / "raw"
+    with contextlib.ExitStack() as restored:
+        restored.callback(os.chmod, raw, 0o700)
+        os.chmod(raw, 0o500)
+        assert load(small_root)[0].num_examples == 40
