@@ -7,7 +7,7 @@ CHAPTERS := $(addsuffix .ipynb,$(shell sed -n "s/.*file: *\(chapters\/[a-z_]*\).
 SITE := _build/html
 PORT ?= 8000
 
-# The real images are used where they are; without them d2ltorch downloads or draws its own.
+# The real images are used where they are; without them d2ltorch downloads them or uses the part that it carries.
 ifneq ($(wildcard ../shared/data/FashionMNIST/raw),)
 export D2LTORCH_DATA ?= $(abspath ../shared/data)
 endif
@@ -16,7 +16,11 @@ export PATH := $(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
-.PHONY: help book test test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
+# An address is taken as it is typed: make expands nothing in it, and no shell ever reads it.
+unexport URL
+export REPOSITORY_URL := $(value URL)
+
+.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
         clean publish-check set-repository linkcheck
 .DEFAULT_GOAL := help
 
@@ -28,7 +32,7 @@ $(STAMP): requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or later: PYTHON=/path/to/it make")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
-	@echo "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"
+	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"
 	@touch $@
 
 book: $(STAMP)  ## build the site into _build/html; any warning is an error
@@ -38,11 +42,19 @@ book: $(STAMP)  ## build the site into _build/html; any warning is an error
 serve: book  ## build, then show the site on http://localhost:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-test: test-unit test-notebooks test-site  ## lint, unit tests, chapters re-executed, site in a browser
+test: lint test-unit test-notebooks test-site  ## lint, unit tests, chapters re-executed, site in a browser
 
-test-unit: $(STAMP)
+lint: $(STAMP)  ## rules, form and types
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest tests -m "not colab and not browser"
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy d2ltorch
+
+format: $(STAMP)  ## mend what can be mended of rules and form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test-unit: $(STAMP)  ## package, chapters and ledger, with a floor under what the tests reach
+	$(BIN)/python -m pytest tests -m "not colab and not browser" --cov
 
 # Every chapter in quick mode, two at a time with one thread each; outputs are compared with the
 # stored ones, except in cells tagged nbval-ignore-output.
@@ -52,7 +64,7 @@ test-notebooks: $(STAMP)
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(wildcard $(CHAPTERS) book/*.ipynb)
 
 test-site: book
-	$(BIN)/python -m pytest tests/test_site.py -n 2 --dist worksteal -m browser
+	$(BIN)/python -m pytest tests/site -n 2 --dist worksteal -m browser
 
 test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
 	$(BIN)/python -m pytest tests -m colab
@@ -76,8 +88,8 @@ publish-check: $(STAMP)  ## say what must be set before the site goes live
 	@$(BIN)/python book/_ext/publish.py check
 
 set-repository: $(STAMP)  ## point the book at your copy: make set-repository URL=https://github.com/you/yours
-	@$(BIN)/python book/_ext/publish.py set "$(URL)"
+	@$(BIN)/python book/_ext/publish.py set
 
 clean:  ## remove what was built; .venv stays
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf _build .pytest_cache .ruff_cache .mypy_cache .coverage .hypothesis *.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

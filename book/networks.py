@@ -18,10 +18,10 @@ class Network:
 
     Attributes:
         title, year, idea: what the front pages say.
-        builder: the chapter's function that builds it, and ``arguments``: names in the chapter that it is called with.
+        builder: the chapter's function that builds it, and ``arguments``: names in the chapter to call it with.
         size: height and width of the input in pixels.
-        batch_size, lr, init: the classic recipe of the chapter's training cell; ``init`` is a function of the chapter or
-            of d2ltorch.
+        batch_size, lr, init: the classic recipe of the chapter's training cell; ``init`` is a function of the chapter
+            or of d2ltorch.
         modern: what its modern recipe changes in ``d2ltorch.modern_recipe``, as held-out images chose it.
         published: lowest, median and highest test accuracy after ten epochs of the classic recipe in the stored
             notebooks of Dive into Deep Learning (Zhang, Lipton, Li and Smola, https://d2l.ai) over two years.

@@ -1,6 +1,6 @@
 """Write ``d2ltorch/sample.npz``: the first 5,000 training and 1,000 test images of Fashion-MNIST.
 
-    D2LTORCH_DATA=folder python -m book.sample
+D2LTORCH_DATA=folder python -m book.sample
 """
 
 import numpy as np

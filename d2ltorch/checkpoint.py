@@ -6,6 +6,7 @@ import functools
 import hashlib
 import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,12 @@ from .data import DataIter
 from .device import device_name
 from .history import COLUMNS, History, write_atomically
 
+# What must be the same for a run to go on.
 RUN_KEYS = (
-    "network",
-    "source",
-    "num_examples",
-    "tested_on",
-    "resize",
-    "batch_size",
-    "optimizer",
-    "schedule",
-    "augment",
-    "loss",
-    "precision",
-    "device",
+    *("network", "source", "num_examples", "tested_on", "resize", "batch_size", "optimizer", "schedule", "augment"),
+    *("loss", "precision", "device"),
 )
+PARTS = ("meta", "rows", "net", "optimizer", "scaler", "cpu_rng", "cuda_rng")  # of the file
 
 
 class CheckpointError(RuntimeError):
@@ -44,38 +37,29 @@ class CheckpointError(RuntimeError):
     history: History | None = None
 
 
+@dataclass
 class Run:
     """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
 
-    def __init__(
-        self,
-        net: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        history: History,
-        path: Path | None,
-    ) -> None:
-        self.net, self.optimizer, self.scaler, self.history, self.path = net, optimizer, scaler, history, path
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    history: History
+    path: Path | None
 
     def save(self) -> None:
         """Write the file, if there is one; a CheckpointError carries the history where that fails."""
         if self.path is None:
             return
-        state = {
-            "meta": self.history.meta,
-            "rows": self.history.rows(),
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "cpu_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-        }
+        values = (self.history.meta, self.history.rows(), self.net.state_dict(), self.optimizer.state_dict())
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        state = dict(zip(PARTS, (*values, self.scaler.state_dict(), torch.get_rng_state(), cuda)))
         try:
             write_atomically(self.path, lambda file: torch.save(_plain(state), file))
         except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
             failure = CheckpointError(
-                f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error}). Make room, or "
-                "name a file elsewhere; the network keeps its weights, and this error's `history` the epochs"
+                f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error}). Make "
+                "room, or name a file elsewhere; the network keeps its weights, and this error's `history` the epochs"
             )
             failure.history = self.history
             raise failure from error
@@ -89,7 +73,7 @@ class Run:
         if self.path is None or not self.path.exists():
             return
         try:
-            state = self._load()
+            state = self._load(self.path)
             self._compare(state, num_epochs)
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
@@ -97,10 +81,10 @@ class Run:
             if torch.cuda.is_available() and state["cuda_rng"]:
                 torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
         except Exception as error:
-            reason = error if isinstance(error, (_Unusable, PermissionError)) else f"damaged: {type(error).__name__}: {error}"
+            is_known = isinstance(error, (_Unusable, PermissionError))
             raise CheckpointError(
-                f"checkpoint={str(self.path)!r} cannot be resumed from ({reason}). The file is untouched: move it away or "
-                "choose another name to start anew"
+                f"checkpoint={str(self.path)!r} cannot be resumed from ({'' if is_known else 'damaged: '}{error}). The "
+                "file is untouched: move it away or choose another name to start anew"
             ) from error
         self.net.load_state_dict(state["net"])
         here, meta = self.history.meta["device_name"], state["meta"]
@@ -110,16 +94,16 @@ class Run:
         for row in state["rows"]:
             self.history.add(**{column: row[column] for column in COLUMNS})
 
-    def _load(self) -> dict[str, Any]:
+    @staticmethod
+    def _load(path: Path) -> dict[str, Any]:
         """The file's content; a changed bit is found by the checksum that each part of the archive has."""
-        assert self.path is not None
-        if not zipfile.is_zipfile(self.path):
+        if not zipfile.is_zipfile(path):
             raise _Unusable("damaged, or not a checkpoint of d2ltorch.train")
-        with zipfile.ZipFile(self.path) as archive:
+        with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:
                 raise _Unusable("damaged: a checksum does not fit")
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        missing = [key for key in ("meta", "rows", "net", "optimizer", "scaler", "cpu_rng", "cuda_rng") if key not in state]
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing = [key for key in PARTS if key not in state]
         if missing:
             raise _Unusable(f"not a whole checkpoint of d2ltorch.train: it has no {missing[0]!r}")
         return state
@@ -134,9 +118,10 @@ class Run:
                 f"{len(odd)} differ in all"
             )
         ours, theirs = self.history.meta, state["meta"]
-        changed = [f"{key} was {theirs.get(key)!r} and is {ours[key]!r}" for key in RUN_KEYS if theirs.get(key) != ours[key]]
-        if changed:
-            raise _Unusable(f"it holds a run with other settings: {'; '.join(changed)}")
+        odd = [key for key in RUN_KEYS if theirs.get(key) != ours[key]]
+        if odd:
+            changes = "; ".join(f"{key} was {theirs.get(key)!r} and is {ours[key]!r}" for key in odd)
+            raise _Unusable(f"it holds a run with other settings: {changes}")
         if len(state["rows"]) > num_epochs:
             raise _Unusable(f"it holds {len(state['rows'])} epochs already, and num_epochs={num_epochs}")
 
@@ -162,35 +147,25 @@ def _plain(value: Any) -> Any:
 
 
 def describe_run(
-    net: nn.Module,
-    train_iter: DataIter,
-    test_iter: DataIter | None,
-    optimizer: torch.optim.Optimizer,
-    schedule: object,
-    augment: object,
-    loss: object,
-    precision: str,
-    num_epochs: int,
-    lr: float,
-    device: torch.device,
+    run: Run, train_iter: DataIter, test_iter: DataIter | None, num_epochs: int, device: torch.device, **choices: Any
 ) -> dict[str, Any]:
     """What decides a run (the keys of ``RUN_KEYS``) and what a reader wants to know of it."""
     return {
-        "network": hashlib.sha256(repr(net).encode()).hexdigest()[:16],
+        "network": hashlib.sha256(repr(run.net).encode()).hexdigest()[:16],
         "source": train_iter.source,
         "num_examples": train_iter.num_examples,
         "tested_on": None if test_iter is None else f"{test_iter.num_examples} of {test_iter.source}",
         "resize": train_iter.resize,
         "batch_size": train_iter.batch_size,
-        "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(optimizer).split())),
-        "schedule": f"{_name(schedule)} over {num_epochs} epochs" if schedule else "constant",
-        "augment": _name(augment) if augment else "none",
-        "loss": _name(loss),
-        "precision": precision,
+        "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(run.optimizer).split())),
+        "schedule": f"{_name(choices['schedule'])} over {num_epochs} epochs" if choices["schedule"] else "constant",
+        "augment": _name(choices["augment"]) if choices["augment"] else "none",
+        "loss": _name(choices["loss"]),
+        "precision": choices["precision"],
         "device": device.type,
         "device_name": device_name(device),
-        "lr": lr,
-        "num_parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "lr": choices["lr"],
+        "num_parameters": sum(parameter.numel() for parameter in run.net.parameters()),
         "torch": str(torch.__version__),
     }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def load_data_fashion_mnist(
     """Load Fashion-MNIST, fetching it first where it is missing.
 
     Without files and without a network, the 5,000 training and 1,000 test images that the package carries are the data,
-    and a printed line says so. Quick mode (``D2LTORCH_QUICK=1``) uses the first 512 and 256 of them and asks for nothing.
+    and a printed line says so. Quick mode (``D2LTORCH_QUICK=1``) uses the first 512 and 256 of them, without asking.
 
     Args:
         batch_size: examples a batch, at least 1.
@@ -76,7 +77,12 @@ def load_data_fashion_mnist(
             source += f"{':' if is_quick() else ','} first {kept:,} of {total:,}"
         iterators.append(
             DataIter(
-                images[:kept].to(device), labels[:kept].to(device), batch_size, resize=resize, shuffle=shuffle, source=source
+                images[:kept].to(device),
+                labels[:kept].to(device),
+                batch_size,
+                resize=resize,
+                shuffle=shuffle,
+                source=source,
             )
         )
     return iterators[0], iterators[1]
@@ -89,7 +95,7 @@ def _find_splits(folder: Path) -> tuple[Splits, str, tuple[int, int]]:
     try:
         splits, published = read_files(folder)
     except Unreachable as reason:
-        print(f"Fashion-MNIST cannot be fetched ({reason}): the first 5,000 and 1,000 of its images, which d2ltorch carries, stand in.")
+        print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
         return read_sample(), "Fashion-MNIST", NUM_IMAGES
     if published:
         return splits, "Fashion-MNIST", NUM_IMAGES
@@ -102,9 +108,9 @@ class DataIter:
     Args:
         images: uint8 (N, C, H, W); a batch holds them divided by 255.
         labels: their classes, whole numbers from 0 up, (N,).
-        batch_size: examples a batch, at least 1; the last batch of a pass may be smaller.
+        batch_size: examples a batch, at least 1; the last batch may be smaller.
         resize: height and width of ``X``, at least 8; None for those of ``images``.
-        shuffle: whether each pass has its own order, drawn from torch's CPU generator (so ``torch.manual_seed`` fixes it).
+        shuffle: whether each pass has its own order, drawn from torch's CPU generator.
         source: what the images are, in words.
 
     Raises:
@@ -186,7 +192,7 @@ class DataIter:
         return F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=self.resize < X.shape[-1])
 
 
-def _check_images(images: object) -> None:
+def _check_images(images: Any) -> None:
     cure = "give uint8 pixels (N, C, H, W), 0 to 255; a batch divides them by 255"
     require(isinstance(images, Tensor), TypeError, f"images is a {type(images).__name__}: {cure} as a torch tensor")
     require(images.dtype == torch.uint8, TypeError, f"images has the type {images.dtype}: {cure}")
@@ -194,7 +200,7 @@ def _check_images(images: object) -> None:
     require(fits, ValueError, f"images has the shape {tuple(images.shape)}: {cure}")
 
 
-def _check_labels(labels: object, num_images: int) -> None:
+def _check_labels(labels: Any, num_images: int) -> None:
     cure = "give whole numbers from 0 up, one an image, as a torch tensor (N,)"
     require(isinstance(labels, Tensor), TypeError, f"labels is a {type(labels).__name__}: {cure}")
     is_whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)

@@ -1,4 +1,4 @@
-"""The files of Fashion-MNIST: read where they are, fetched once where they are not, and the part that the package carries.
+"""The files of Fashion-MNIST: read where they are, fetched once where they are not; and the part that the package has.
 
 A download is pooch's: a temporary file, the published checksum, then a move. So a file that is in place is whole.
 """
@@ -61,7 +61,7 @@ def read_files(root: Path) -> tuple[Splits, bool]:
 
     Raises:
         Unreachable: files are missing and no mirror delivers them.
-        DataError: a file is damaged or holds something else, or a download cannot be stored; files are left as they are.
+        DataError: a file is damaged or holds something else, or cannot be stored; what is there is left as it is.
     """
     raw = root / "FashionMNIST" / "raw"
     contents = {name: _content(name, raw) for name in PUBLISHED}
@@ -147,8 +147,8 @@ def _fetch(name: str, raw: Path) -> None:
                 reasons.append(str(reason))
     except OSError as error:
         raise DataError(
-            f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there. Make room, or set "
-            "D2LTORCH_DATA, or root=, to another folder"
+            f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there. Make room, or "
+            "set D2LTORCH_DATA, or root=, to another folder"
         ) from error
     _failure = time.monotonic(), "; ".join(reasons)
     raise Unreachable(_failure[1])

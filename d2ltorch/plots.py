@@ -195,8 +195,9 @@ def show_images(
         points = max(6.0, min(points, 72 * width / (0.58 * max(1, longest))))
     height = width * pixels.shape[2] / pixels.shape[3] + (points * 1.7 / 72 if titles is not None else 0)
     size = (num_cols * width, num_rows * height)
-    figure, axes = plt.subplots(num_rows, num_cols, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
+    figure, axes = plt.subplots(num_rows, num_cols, figsize=size, squeeze=False)
+    layout = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0, "hspace": 0}
+    figure.set_layout_engine("constrained", **layout)
     for position, ax in enumerate(axes.flat):
         ax.axis("off")
         if position < len(pixels):

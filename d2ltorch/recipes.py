@@ -116,16 +116,18 @@ def load_trained(net: nn.Module, name: str) -> bool:
         print(f"Trained weights of {name} are not there: {entry.get('where', 'they could not be fetched')}.")
         return False
     weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    own = net.state_dict()
-    odd = sorted(k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape)
+    shapes, own = ({key: value.shape for key, value in each.items()} for each in (weights, net.state_dict()))
+    odd = sorted(key for key in shapes.keys() | own.keys() if shapes.get(key) != own.get(key))
     if odd:
-        raise ValueError(f"net={type(net).__name__} is not the {name} of its chapter: {odd[0]!r} differs; build it with its builder")
+        raise ValueError(
+            f"net={type(net).__name__} is not the {name} of its chapter: {odd[0]!r} differs; use its builder"
+        )
     net.load_state_dict(weights)
     net.eval()
     row = entry["row"]
     print(
-        f"Weights of {row['network']}: {row['recipe']} recipe, {row['epochs']} epochs, seed {row['seed']}; test accuracy "
-        f"{entry['test_acc']:.3f}"
+        f"Weights of {row['network']}: {row['recipe']} recipe, {row['epochs']} epochs, seed {row['seed']}; test "
+        f"accuracy {entry['test_acc']:.3f}"
     )
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +144,6 @@ def _short(value: float) -> str:
         if value >= 10**power:
             return f"{value / 10**power:.3g}{unit}"
     return f"{value:g}"
-
 
 
 @contextlib.contextmanager

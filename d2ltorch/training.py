@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .checks import real_number, require, whole_number
 from .checkpoint import Run, describe_run, usable_path
+from .checks import real_number, require, whole_number
 from .data import DataIter
 from .device import autocast, choose_precision, is_quick, keep_freed_memory, usable_device
 from .history import History
@@ -62,7 +62,7 @@ def train(
         loss: maps logits and labels to the *mean* loss of a batch; None for cross-entropy.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` for the fastest that is safe here. In
             float32, recent NVIDIA GPUs still round the factors of convolutions to TF32, as is PyTorch's default.
-        checkpoint: a file to save after every epoch and to go on from when it exists. On a CPU, a run that was stopped and
+        checkpoint: a file to save after every epoch and to go on from when it exists. On a CPU, a run stopped and
             resumed ends with the same weights, bit for bit, as one that was not. Functions (``schedule``, ``augment``,
             ``loss``) are compared by name.
         animator: True plots while training in a notebook and prints a line an epoch elsewhere; False is silent.
@@ -89,24 +89,21 @@ def train(
     precision = choose_precision(precision, device, net)
     if device.type == "cpu":
         keep_freed_memory()
-    net.to(device, memory_format=_memory_format(net, device))
+    net.to(device, memory_format=_memory_format(net, device))  # type: ignore[call-overload]
     if not net.training:
         net.train()
     _check_last_batch(net, train_iter, device)
     loss = _choose_loss(loss, label_smoothing, train_iter.num_classes, device)
-    sgd = _make_optimizer(optimizer, net, lr)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
-    meta = describe_run(
-        net, train_iter, test_iter, sgd, schedule, augment, loss, precision, num_epochs, lr, device
-    )  # fmt: skip
-    run = Run(net, sgd, scaler, History(meta), usable_path(checkpoint))
+    run = Run(net, _make_optimizer(optimizer, net, lr), scaler, History(), usable_path(checkpoint))
+    choices = {"schedule": schedule, "augment": augment, "loss": loss, "precision": precision, "lr": lr}
+    run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
     run.resume(num_epochs)
     plot = _make_animator(animator, num_epochs, run.history)
-    rates = _Rates(sgd, schedule, num_epochs)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
-            sums = _learn(net, train_iter, loss, run, rates, augment, device, precision)
+            sums = _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
             tested = _evaluate(net, test_iter, loss, device, precision) if test_iter else _Sums(device)
             _check_finite(net, sums, tested, epoch, lr)
@@ -125,8 +122,8 @@ def train(
         _return_from_interrupt(len(run.history), num_epochs)
     except torch.OutOfMemoryError as error:
         raise MemoryError(
-            f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the images, "
-            "or load smaller ones (resize=). In a notebook, restart the kernel to free what is taken"
+            f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the "
+            "images, or load smaller ones (resize=). In a notebook, restart the kernel to free what is taken"
         ) from error
     finally:
         if plot:
@@ -134,12 +131,15 @@ def train(
     return run.history
 
 
-def _learn(net, train_iter, loss, run, rates, augment, device, precision) -> _Sums:
+def _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision) -> _Sums:
     """One epoch: the loop of the LeNet chapter."""
-    sums, optimizer, scaler = _Sums(device), run.optimizer, run.scaler
+    net, optimizer, scaler, sums = run.net, run.optimizer, run.scaler, _Sums(device)
     for i, (X, y) in enumerate(train_iter):
         X, y = _move(X, device), _move(y, device)
-        rates.set(len(run.history) + i / len(train_iter))
+        if schedule:
+            factor = float(schedule((len(run.history) + i / len(train_iter)) / num_epochs))
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
         with autocast(device, precision):
             logits = _forward(net, augment(X) if augment else X, y, train_iter)
         batch_loss = loss(logits.float(), y)
@@ -176,7 +176,7 @@ def evaluate(
         device = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(device)
     sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
-    return sums.mean_loss, sums.accuracy
+    return sums.mean_loss or 0.0, sums.accuracy or 0.0
 
 
 @torch.no_grad()
@@ -240,20 +240,6 @@ class _CrossEntropy:
         return f"cross-entropy, label smoothing {self.label_smoothing:g}"
 
 
-class _Rates:
-    """The optimiser's learning rates, each times the schedule's factor."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Callable[[float], float] | None, num_epochs: int):
-        self.groups, self.schedule, self.num_epochs = optimizer.param_groups, schedule, num_epochs
-        self.base = [float(group["initial_lr"]) for group in self.groups]
-
-    def set(self, epochs_done: float) -> None:
-        if self.schedule:
-            factor = float(self.schedule(epochs_done / self.num_epochs))
-            for group, rate in zip(self.groups, self.base):
-                group["lr"] = rate * factor
-
-
 def _make_optimizer(optimizer, net: nn.Module, lr: float) -> torch.optim.Optimizer:
     """The optimiser over ``net``'s parameters, at the rate ``lr``."""
     if optimizer is None:
@@ -266,15 +252,11 @@ def _make_optimizer(optimizer, net: nn.Module, lr: float) -> torch.optim.Optimiz
     require(fits, TypeError, f"optimizer returned {made!r}: it must return a torch.optim optimiser of the parameters")
     own = {id(parameter) for parameter in net.parameters()}
     strange = sum(id(p) not in own for group in made.param_groups for p in group["params"])
-    require(
-        not strange,
-        ValueError,
-        f"optimizer={optimizer!r} holds {strange} parameters that are not net's: use the ones that it is called with, as in "
-        "lambda parameters: torch.optim.SGD(parameters, 0.1)",
-    )
-    largest = max(float(group["lr"]) for group in made.param_groups)
+    cure = "use the ones that it is called with, as in lambda parameters: torch.optim.SGD(parameters, 0.1)"
+    require(not strange, ValueError, f"optimizer={optimizer!r} holds {strange} parameters that are not net's: {cure}")
+    largest = max(float(group["lr"]) for group in made.param_groups) or 1.0
     for group in made.param_groups:
-        group["lr"] = group["initial_lr"] = float(group["lr"]) * lr / largest
+        group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest)
     return made
 
 
@@ -283,11 +265,11 @@ def _choose_loss(loss: Loss | None, label_smoothing: float, num_classes: int, de
     require(0 <= smoothing < 1, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
     if loss is None:
         return _CrossEntropy(smoothing)
-    require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: give only one, the loss smooths")
+    require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: let the loss smooth")
     logits, y = torch.zeros(2, num_classes, device=device), torch.zeros(2, dtype=torch.int64, device=device)
     logits[0, 0], logits[1, 0] = 0.5, -0.5
     once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
-    is_mean = isinstance(once, Tensor) and once.dim() == 0 and torch.isclose(once, twice, rtol=1e-3)
+    is_mean = isinstance(once, Tensor) and once.dim() == 0 and bool(torch.isclose(once, twice, rtol=1e-3))
     require(is_mean, ValueError, f"loss={loss!r} does not return the mean over the batch: give reduction='mean'")
     return loss
 
@@ -303,9 +285,8 @@ def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tenso
         raise
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     fits = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
-    require(
-        fits, ValueError, f"net returns {shape} for {len(y)} examples: it must return logits of ({len(y)}, classes)"
-    )
+    need = f"it must return logits of ({len(y)}, classes)"
+    require(fits, ValueError, f"net returns {shape} for {len(y)} examples: {need}")
     classes = data_iter.num_classes
     require(
         logits.shape[1] >= classes,
@@ -326,17 +307,21 @@ def _check_network(net: nn.Module) -> None:
 
 
 def _check_types(net: nn.Module) -> None:
-    odd = [f"{name} is {str(p.dtype).removeprefix('torch.')}" for name, p in net.named_parameters() if p.dtype != torch.float32]
-    require(not odd, ValueError, f"net has weights that are not float32 ({', '.join(odd[:1])}): net.float(); precision= sets the arithmetic")
+    odd = [
+        f"{name} is {str(p.dtype).removeprefix('torch.')}"
+        for name, p in net.named_parameters()
+        if p.dtype != torch.float32
+    ]
+    require(
+        not odd,
+        ValueError,
+        f"net has weights that are not float32 ({', '.join(odd[:1])}): net.float(); precision= sets the arithmetic",
+    )
 
 
 def _check_data(name: str, data_iter: object) -> None:
-    require(
-        isinstance(data_iter, DataIter),
-        TypeError,
-        f"{name} is a {type(data_iter).__name__}: give d2lt.DataIter(images, labels, batch_size), of uint8 images (N, C, H, W), "
-        "or what load_data_fashion_mnist returns",
-    )
+    cure = "give d2lt.DataIter(images, labels, batch_size), of uint8 images, or what load_data_fashion_mnist returns"
+    require(isinstance(data_iter, DataIter), TypeError, f"{name} is a {type(data_iter).__name__}: {cure}")
 
 
 def _check_functions(**functions: object) -> None:
@@ -367,8 +352,8 @@ def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device
                 return  # a network that does not fit: the first batch says how
             works = next(b for b in range(train_iter.batch_size + 1, 10**9) if train_iter.num_examples % b != 1)
             raise ValueError(
-                f"batch_size={train_iter.batch_size} leaves a last batch of one of the {train_iter.num_examples:,} examples, "
-                f"and batch norm cannot train on a single value a channel: give batch_size={works}"
+                f"batch_size={train_iter.batch_size} leaves a last batch of one of {train_iter.num_examples:,} "
+                f"examples, and batch norm cannot train on a single value a channel: give batch_size={works}"
             ) from None
         except RuntimeError:
             return
@@ -387,8 +372,8 @@ def _check_finite(net: nn.Module, sums: _Sums, tested: _Sums, epoch: int, lr: fl
     else:
         return
     raise FloatingPointError(
-        f"{where}: try a smaller learning rate than lr={lr:g}, a warm-up in schedule, another augment or initialisation, or "
-        "precision='float32'"
+        f"{where}: try a smaller learning rate than lr={lr:g}, a warm-up in schedule, another augment or "
+        "initialisation, or precision='float32'"
     )
 
 
@@ -427,7 +412,9 @@ def _make_animator(animator: bool | Animator, num_epochs: int, history: History)
 
 def _draw_epoch(plot: Animator | None, history: History, epoch: int, status: str) -> None:
     if plot:
-        plot.add(epoch + 1, (history.train_loss[epoch], history.train_acc[epoch], history.test_acc[epoch]), status=status)
+        plot.add(
+            epoch + 1, (history.train_loss[epoch], history.train_acc[epoch], history.test_acc[epoch]), status=status
+        )
 
 
 def _time_left(seconds: float) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# All of Fashion-MNIST if the environment names a folder or one lies beside the checkout, the package's sample otherwise.
+# All of Fashion-MNIST if the environment names a folder or one lies beside the checkout, else the package's sample.
 # Absolute, because notebooks run in the folder that they lie in.
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 if os.environ.get("D2LTORCH_DATA"):

@@ -40,7 +40,7 @@ def base_url(url: str) -> str:
 
 def set_repository(url: str) -> int:
     url = url.strip().rstrip("/").removesuffix(".git")
-    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+    if not re.fullmatch(r"https://github\.com/[A-Za-z0-9]+(-[A-Za-z0-9]+)*/\w[\w.-]*", url):
         print(f"URL={url!r} is not of the form https://github.com/owner/name; nothing was changed")
         return 1
     old = settings()
@@ -113,6 +113,6 @@ def check() -> int:
 if __name__ == "__main__":
     if sys.argv[1:] == ["check"]:
         sys.exit(check())
-    if len(sys.argv) == 3 and sys.argv[1] == "set":
-        sys.exit(set_repository(sys.argv[2]))
+    if sys.argv[1:] == ["set"]:
+        sys.exit(set_repository(os.environ.get("REPOSITORY_URL", "")))
     sys.exit(__doc__)

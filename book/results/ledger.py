@@ -41,7 +41,9 @@ def append(record: dict, path: Path = LEDGER) -> None:
         os.fsync(file.fileno())
 
 
-def make_record(network: str, recipe: str, seed: int, history, net, train_iter, test_iter, run_commit: str = "") -> dict:
+def make_record(
+    network: str, recipe: str, seed: int, history, net, train_iter, test_iter, run_commit: str = ""
+) -> dict:
     """What the ledger keeps of a finished run: its curves and predictions, its cost, and what is needed to repeat it."""
     import torch
 

@@ -284,7 +284,15 @@ def draw_curves(records: list[dict], path: Path) -> None:
             curves = np.array([run["test_acc"] for run in runs if run["epochs"] == longest])
             if len(curves):
                 epochs = range(1, longest + 1)
-                ax.plot(epochs, curves.mean(0), style, color=NETWORKS[network].colour, label=recipe, marker="o", markersize=2.5)
+                ax.plot(
+                    epochs,
+                    curves.mean(0),
+                    style,
+                    color=NETWORKS[network].colour,
+                    label=recipe,
+                    marker="o",
+                    markersize=2.5,
+                )
                 ax.fill_between(epochs, curves.min(0), curves.max(0), color=NETWORKS[network].colour, alpha=0.2)
         ax.set_title(NETWORKS[network].title.replace(", channels", "").replace("with batch norm", "+ BN"), fontsize=9)
         if ax.lines:

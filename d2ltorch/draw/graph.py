@@ -124,7 +124,7 @@ def fuse(boxes: list[Box]) -> list[Box]:
     return kept
 
 
-def describe(module: nn.Module) -> tuple[str, str]:
+def describe(module: Any) -> tuple[str, str]:
     """The kind of a layer and what to call it."""
     name = type(module).__name__
     if next(module.children(), None) is not None:
@@ -181,11 +181,11 @@ def _describe_function(node: fx.Node, num_inputs: int) -> tuple[str, str]:
     return "shape" if name in (*SILENT, "flatten", "dropout") else "other", name
 
 
-def _window(module: nn.Module) -> str:
+def _window(module: Any) -> str:
     size = module.kernel_size
     return "×".join(map(str, size if isinstance(size, tuple) else (size, size)))
 
 
-def _stride(module: nn.Module) -> str:
+def _stride(module: Any) -> str:
     stride = module.stride[0] if isinstance(module.stride, tuple) else module.stride
     return f", /{stride}" if stride > 1 else ""

@@ -13,6 +13,7 @@ from .graph import Box
 POINTS = 12  # text size: legible when a seven-inch figure is shown on a phone
 SMALL = POINTS - 1  # edge labels
 SWEEPS = 30
+Near = dict[int, list[Box]]  # id of a box -> the boxes that an edge joins it to
 
 
 @dataclass
@@ -74,7 +75,7 @@ def text_width(text: str, points: float) -> float:
     return max(widths, default=0.0)
 
 
-def _place_columns(layers: list[list[Box]], parents: dict[int, list[Box]]) -> None:
+def _place_columns(layers: list[list[Box]], parents: Near) -> None:
     """Choose x: boxes in a row of single links share a column, which sits amid its neighbours."""
     children: dict[int, list[Box]] = {}
     for box in itertools.chain(*layers):
@@ -85,6 +86,18 @@ def _place_columns(layers: list[list[Box]], parents: dict[int, list[Box]]) -> No
         left, right = (max(box.reach[side] for box in column) for side in (0, 1))
         for box in column:
             box.reach = (left, right)
+    _sweep(layers, columns, parents, children)
+    for layer in layers:
+        _separate(layer)
+        for box in layer:
+            if box.kind == "concat":  # wide enough for its inputs to come straight down
+                places = [parent.x for parent in parents[id(box)]]
+                box.half = max([box.half, *(abs(x - box.x) + 0.2 for x in places)])
+                box.reach = (box.half, max(box.half, box.reach[1]))
+
+
+def _sweep(layers: list[list[Box]], columns: list[list[Box]], parents: Near, children: Near) -> None:
+    """Pull each column amid its neighbours and push the boxes of a layer apart, until both have settled."""
     for _ in range(SWEEPS):
         for column in columns:
             near = parents[id(column[0])] + children.get(id(column[-1]), [])
@@ -97,16 +110,9 @@ def _place_columns(layers: list[list[Box]], parents: dict[int, list[Box]]) -> No
             mean = sum(box.x for box in column) / len(column)
             for box in column:
                 box.x = mean
-    for layer in layers:
-        _separate(layer)
-        for box in layer:
-            if box.kind == "concat":  # wide enough for its inputs to come straight down
-                places = [parent.x for parent in parents[id(box)]]
-                box.half = max([box.half, *(abs(x - box.x) + 0.2 for x in places)])
-                box.reach = (box.half, max(box.half, box.reach[1]))
 
 
-def _find_columns(layers: list[list[Box]], parents: dict[int, list[Box]], children: dict[int, list[Box]]) -> list[list[Box]]:
+def _find_columns(layers: list[list[Box]], parents: Near, children: Near) -> list[list[Box]]:
     """Order every layer from left to right, give each box its width, and return the columns, each from the top."""
     reading = _reading_order(layers, parents)
     rank: dict[int, float] = {}
@@ -130,7 +136,7 @@ def _find_columns(layers: list[list[Box]], parents: dict[int, list[Box]], childr
     return list({id(column): column for column in columns.values()}.values())
 
 
-def _reading_order(layers: list[list[Box]], parents: dict[int, list[Box]]) -> dict[int, int]:
+def _reading_order(layers: list[list[Box]], parents: Near) -> dict[int, int]:
     """The order in which the merges list their branches, by id of the box."""
     reading: dict[int, int] = {}
 
@@ -163,10 +169,10 @@ def _separate(layer: list[Box]) -> None:
 
 def _place_shortcuts(shortcuts: list[Edge], layers: list[list[Box]]) -> None:
     """Give each shortcut a lane right of everything it passes; the shortest run innermost."""
-    placed: list[Edge] = []
-    for edge in sorted(shortcuts, key=lambda e: e.target.layer - e.source.layer):
-        first, last = edge.source.layer, edge.target.layer
+    placed: list[tuple[int, int, float]] = []  # first and last layer, and the lane
+    spans = [(edge.source.layer, edge.target.layer, edge) for edge in shortcuts if edge.target]
+    for first, last, edge in sorted(spans, key=lambda span: span[1] - span[0]):
         beside = [box.x + box.reach[1] for row in layers[first + 1 : last + 1] for box in row]
-        taken = [e.lane for e in placed if e.source.layer < last and first < e.target.layer]
+        taken = [lane for start, end, lane in placed if start < last and first < end]
         edge.lane = max(beside + taken) + 0.16
-        placed.append(edge)
+        placed.append((first, last, edge.lane))

@@ -183,7 +183,7 @@ def _draw_solid(axes: Any, stage: _Stage, left: float, base: float) -> None:
     side = [(right, base), (back, base + depth), (back, top + depth), (right, top)]
     color = COLORS[stage.kind]
     for corners, strength in ((front, 0.45), (roof, 0.2), (side, 0.7)):
-        style = {"fc": _tint(color, strength), "ec": color, "lw": 1, "joinstyle": "round"}
+        style: dict[str, Any] = {"fc": _tint(color, strength), "ec": color, "lw": 1, "joinstyle": "round"}
         axes.add_patch(Polygon(corners, zorder=3, **style))
 
 
@@ -213,7 +213,7 @@ def _draw_box(axes: Any, box: Box, scale: float) -> None:
             )
         )
         ink = "white" if box.kind == "concat" else "black"
-        style = {"ha": "center", "va": "center", "linespacing": 1.2, "zorder": 4}
+        style: dict[str, Any] = {"ha": "center", "va": "center", "linespacing": 1.2, "zorder": 4}
         axes.text(box.x, box.y, box.text, fontsize=POINTS * scale, color=ink, **style)
     style = {"ha": "left", "va": "bottom", "color": "#222222", "zorder": 4}
     label = shape_text(box.shape)
@@ -258,7 +258,7 @@ def _arrow(axes: Any, points: list[tuple[float, float]], color: str = LINE) -> N
         vertices += [_towards(corner, before), corner, _towards(corner, after)]
         codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
     path = Path([*vertices, kept[-1]], [*codes, Path.LINETO])
-    style = {"mutation_scale": 11, "lw": 1.5, "joinstyle": "round", "shrinkA": 0, "shrinkB": 0}
+    style: dict[str, Any] = {"mutation_scale": 11, "lw": 1.5, "joinstyle": "round", "shrinkA": 0, "shrinkB": 0}
     zorder = 2 if color == LINE else 1.5
     head = FancyArrowPatch(path=path, arrowstyle="-|>", color=color, zorder=zorder, **style)
     axes.add_patch(head)

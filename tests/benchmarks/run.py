@@ -1,8 +1,8 @@
 """Benchmarks of the book: ``make bench``. They print ratios measured in one run, and assert nothing.
 
-    python tests/benchmarks/run.py                       everything
-    python tests/benchmarks/run.py training --only lenet vgg --batches 4
-    python tests/benchmarks/run.py imports build
+    python -m tests.benchmarks.run                       everything
+    python -m tests.benchmarks.run training --only lenet vgg --batches 4
+    python -m tests.benchmarks.run imports build
 
 training  images a second of ``d2lt.train`` and of a peer's loop (``train_ch6`` and the loader of d2l 1.0.3, fetched
           from the package registry) on the same images, batch size and number of steps, each in a process of its own,
@@ -27,9 +27,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-for folder in (ROOT, ROOT / "tests", ROOT / "book" / "results"):
-    sys.path.insert(0, str(folder))
+from book import networks
+from book.networks import NETWORKS
+from book.notebooks import ROOT
 
 PEER = ("d2l==1.0.3", "scipy")  # d2l imports scipy; its other requirements are the book's own
 PEER_FOLDER = ROOT / ".cache" / "peer"
@@ -40,9 +40,7 @@ PEER_FOLDER = ROOT / ".cache" / "peer"
 
 def training(only: list[str], batches: int, repeats: int) -> None:
     """One line a network: both loops' images a second, their ratio, share of the ceiling, peak memory."""
-    import run as results
-
-    names = only or list(results.CLASSIC)
+    names = only or list(NETWORKS)
     _fetch_peer()
     ceiling = _worker("ceiling", "-", 0)
     speed = f"{ceiling['flops'] / 1e12:.2f} TFLOP/s in a {ceiling['precision']} matrix product"
@@ -51,7 +49,7 @@ def training(only: list[str], batches: int, repeats: int) -> None:
     print(f"{columns} {'ours MB':>8} {'peer MB':>8}  {'precision':<9} most of its time in")
     ratios = []
     for name in names:
-        steps = batches * (25 if results.CLASSIC[name]["resize"] is None else 1)
+        steps = batches * (25 if NETWORKS[name].size == 28 else 1)
         ours, peer = [], []
         for _ in range(repeats):
             ours.append(_worker("ours", name, steps))
@@ -78,7 +76,7 @@ def _fetch_peer() -> None:
 
 def _worker(kind: str, name: str, steps: int) -> dict:
     """Measure in a process of its own, so that memory and caches start empty."""
-    command = [sys.executable, __file__, "--worker", kind, name, str(steps)]
+    command = [sys.executable, "-m", "tests.benchmarks.run", "--worker", kind, name, str(steps)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"the {kind} worker for {name} failed:\n{done.stderr[-2000:]}")
@@ -94,29 +92,26 @@ def worker(kind: str, name: str, steps: int) -> dict:
     device = d2lt.try_gpu()
     if kind == "ceiling":
         return measure_ceiling(device)
-    import ledger
-    import run as results
+    from book.results import ledger
 
-    settings = results.CLASSIC[name]
+    settings = NETWORKS[name]
     torch.manual_seed(0)
-    net, size = results.build(name), settings["resize"] or 28
+    net, size = networks.build(name, initialise=True), settings.size
     mult_adds = d2lt.layer_summary(net, (1, 1, size, size)).total_mult_adds
-    num_images = steps * settings["batch_size"]
+    num_images = steps * settings.batch_size
     precision = "float32"
     if kind == "ours":
         sizes = {"num_train": num_images, "num_test": 256}
-        train_iter, test_iter = d2lt.load_data_fashion_mnist(settings["batch_size"], settings["resize"], **sizes)
-        if not train_iter.source.startswith("Fashion-MNIST"):  # the peer has no garments of its own
-            raise SystemExit("Both loops need Fashion-MNIST: set D2LTORCH_DATA to a folder that holds it.")
-        d2lt.train(net, *_first(train_iter, test_iter), 1, settings["lr"] / 100, animator=False)  # warm up
-        history = d2lt.train(net, train_iter, None, 1, settings["lr"] / 100, animator=False)
+        train_iter, test_iter = d2lt.load_data_fashion_mnist(settings.batch_size, settings.size, **sizes)
+        d2lt.train(net, *_first(train_iter, test_iter), 1, settings.lr / 100, animator=False)  # warm up
+        history = d2lt.train(net, train_iter, None, 1, settings.lr / 100, animator=False)
         seconds, precision = history.seconds[0], history.meta["precision"]
     else:
         seconds = _time_peer(net, settings, num_images, device)
     memory = ledger.peak_memory_mb()
     measured = {"rate": num_images / seconds, "mult_adds": mult_adds, "peak_mb": memory, "precision": precision}
     if kind == "ours":  # last, because the profiler takes memory, too
-        measured["operators"] = _operators(net, _first(train_iter, None)[0], settings["lr"] / 100)
+        measured["operators"] = _operators(net, _first(train_iter, None)[0], settings.lr / 100)
     return measured
 
 
@@ -143,7 +138,7 @@ def _operators(net, train_iter, lr: float) -> str:
     return ", ".join(f"{name.removeprefix('aten::')} {times[name] / total:.0%}" for name in largest)
 
 
-def _time_peer(net, settings: dict, num_images: int, device) -> float:
+def _time_peer(net, settings: networks.Network, num_images: int, device) -> float:
     """Seconds from asking for the first batch to the end of the last step of the peer's ``train_ch6``."""
     import matplotlib
 
@@ -158,15 +153,15 @@ def _time_peer(net, settings: dict, num_images: int, device) -> float:
         os.chdir(Path(folder) / "work")  # its loader reads ../data
         from d2l import torch as d2l
 
-        train_iter, test_iter = d2l.load_data_fashion_mnist(settings["batch_size"], resize=settings["resize"])
+        train_iter, test_iter = d2l.load_data_fashion_mnist(settings.batch_size, resize=settings.size)
         ended = []
         d2l.evaluate_accuracy_gpu = lambda *_: ended.append(time.perf_counter()) or 0.0
         train_iter.dataset.data = train_iter.dataset.data[:num_images]
         train_iter.dataset.targets = train_iter.dataset.targets[:num_images]
-        size = settings["resize"] or 28
-        net(torch.zeros(settings["batch_size"], 1, size, size)).sum().backward()  # warm up
+        size = settings.size
+        net(torch.zeros(settings.batch_size, 1, size, size)).sum().backward()  # warm up
         started = time.perf_counter()
-        d2l.train_ch6(net, train_iter, test_iter, 1, settings["lr"] / 100, device)
+        d2l.train_ch6(net, train_iter, test_iter, 1, settings.lr / 100, device)
         if device.type == "cuda":
             torch.cuda.synchronize()
         os.chdir(ROOT)
@@ -178,7 +173,7 @@ def measure_ceiling(device) -> dict:
     import torch
     from torch import nn
 
-    from d2ltorch.hardware import choose_precision, device_name
+    from d2ltorch.device import choose_precision, device_name
 
     precision = choose_precision("auto", device, nn.Conv2d(64, 64, 3))
     size = 8192 if device.type == "cuda" else 2048

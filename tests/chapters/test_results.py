@@ -2,22 +2,16 @@
 
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from chapter import NAMES
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "results"))
-
-import ledger  # noqa: E402
-import page  # noqa: E402
-import quote  # noqa: E402
-import run  # noqa: E402
-from chapter import NAMES  # noqa: E402
-
-import d2ltorch as d2lt  # noqa: E402
+import d2ltorch as d2lt
+from book import networks
+from book.networks import NETWORKS
+from book.notebooks import CHAPTERS, cells
+from book.results import ledger, page, quote, run
 
 RECORDS = ledger.load()
 PARAMETERS = {
@@ -42,22 +36,14 @@ RATES = {  # learning rate, batch size, input of the classic recipe
 }
 
 
-def cells(name):
-    return json.loads((ROOT / "chapters" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-
-
 def is_headline(source):
     return any(line.startswith("history = d2lt.train(") for line in source.splitlines())
 
 
 def training_cell(name):
-    found = [i for i, cell in enumerate(cells(name)) if is_headline("".join(cell["source"]))]
+    found = [i for i, cell in enumerate(cells(name)) if is_headline(cell["source"])]
     assert len(found) == 1, f"{name} has {len(found)} headline trainings"
     return found[0]
-
-
-def test_the_ledger_knows_the_chapters():
-    assert ledger.NETWORKS == NAMES == tuple(run.CLASSIC)
 
 
 # --- the records ------------------------------------------------------------------------------------------------------
@@ -65,7 +51,7 @@ def test_the_ledger_knows_the_chapters():
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: f"{r['network']}-{r['recipe']}-{r['seed']}-{r['epochs']}")
 def test_a_record_is_whole_and_consistent(record):
-    assert record["network"] in ledger.NETWORKS and record["recipe"] in ledger.RECIPES
+    assert record["network"] in NETWORKS and record["recipe"] in ledger.RECIPES
     for column in ledger.SERIES:
         assert len(record[column]) == record["epochs"]
     assert all(0 <= accuracy <= 1 for accuracy in record["train_acc"] + record["test_acc"])
@@ -97,26 +83,26 @@ def test_no_run_is_recorded_twice():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_classic_recipe_is_the_one_that_the_chapter_shows(name):
-    source = "".join(cells(name)[training_cell(name)]["source"])
-    settings = run.CLASSIC[name]
+    source = cells(name)[training_cell(name)]["source"]
+    row = NETWORKS[name]
     lr, batch_size, size = RATES[name]
-    assert (settings["lr"], settings["batch_size"], settings["resize"] or 28) == (lr, batch_size, size)
+    assert (row.lr, row.batch_size, row.size) == (lr, batch_size, size)
     shown = re.findall(r"(?<![\w.])\d+(?:\.\d+)?", source)
     assert str(lr) in shown and str(batch_size) in shown
     assert size == 28 or f"resize={size}" in source
-    assert settings["builder"] in source and settings["init"] in source
+    assert f"{row.builder}({', '.join(row.arguments)})" in source and row.init in source
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_runner_builds_the_chapters_network(name):
     with torch.device("meta") if PARAMETERS[name] > 10**7 else torch.device("cpu"):
-        net = eval(run.CLASSIC[name]["builder"], run.definitions(name))
+        net = networks.build(name)
     assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS[name]
 
 
 def test_missing_runs_come_most_valuable_first_and_never_twice():
     first = {"network": "lenet", "recipe": "classic", "seed": 0, "epochs": 10}
-    missing = run.missing_runs([first], list(ledger.NETWORKS), list(ledger.RECIPES), 2, 10)
+    missing = run.missing_runs([first], list(NETWORKS), list(ledger.RECIPES), 2, 10)
     assert len(missing) == 2 * 2 * 8 - 1
     assert ("lenet", "classic", 0, 10) not in missing
     assert {seed for _, _, seed, _ in missing[:15]} == {0}
@@ -156,30 +142,37 @@ def test_a_resumed_run_counts_once():
 TRIALS = ledger.load(page.TUNING)
 
 
-@pytest.mark.parametrize("name", sorted({trial["network"] for trial in TRIALS} | set(ledger.MODERN)))
+@pytest.mark.parametrize(
+    "name", sorted({trial["network"] for trial in TRIALS} | {name for name, row in NETWORKS.items() if row.modern})
+)
 def test_modern_settings_are_the_best_of_the_held_out_trials(name):
     trials = ledger.select(TRIALS, network=name)
     trials = [trial for trial in trials if trial.get("images") == trials[-1].get("images")]
     assert len({trial["lr"] for trial in trials}) >= 3
     best = max(trials, key=lambda trial: trial["held_out_acc"][-1])
-    chosen = ledger.modern_settings(name)
+    chosen = networks.modern_settings(name)
     assert {key: best[key] for key in chosen} == chosen
 
 
 @pytest.mark.parametrize("record", [r for r in RECORDS if r["recipe"] == "modern"], ids=str)
 def test_modern_runs_have_the_chosen_settings(record):
-    settings = d2lt.modern_recipe(**ledger.MODERN.get(record["network"], {}))
+    settings = d2lt.modern_recipe(**NETWORKS[record["network"]].modern)
     assert record["lr"] == settings["lr"]
     assert record["augment"] == (settings["augment"].__qualname__ if settings["augment"] else "none")
 
 
 def test_held_out_images_are_never_trained_on():
-    images = torch.arange(6_000).view(-1, 1, 1, 1).expand(-1, 1, 28, 28)
+    images = torch.zeros(6_000, 1, 28, 28, dtype=torch.uint8)
+    images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(6_000) // 256, torch.arange(6_000) % 256  # its number
     whole = d2lt.DataIter(images, torch.arange(6_000) % 10, 100, shuffle=True)
     train_iter, held_out = run._hold_out(whole)
-    kept = set(train_iter.images[:, 0, 0, 0].tolist())
+
+    def numbers(part):
+        return set((part.images[:, 0, 0, 0].int() * 256 + part.images[:, 0, 0, 1]).tolist())
+
+    kept = numbers(train_iter)
     assert len(kept) == 1_000 and len(held_out.labels) == 5_000
-    assert kept.isdisjoint(held_out.images[:, 0, 0, 0].tolist())
+    assert kept.isdisjoint(numbers(held_out))
     assert train_iter.shuffle and not held_out.shuffle
     fewer, same = run._hold_out(whole, 300)
     assert torch.equal(fewer.images, whole.images[:300]) and torch.equal(same.images, held_out.images)
@@ -193,16 +186,18 @@ def test_held_out_images_are_never_trained_on():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_chapter_quotes_the_ledger(name):
-    assert not quote.update(ROOT / "chapters" / f"{name}.ipynb", RECORDS, check=True), "run book/results/quote.py"
+    assert not quote.update(CHAPTERS / f"{name}.ipynb", RECORDS, check=True), "python -m book.results.quote"
 
 
 @pytest.mark.parametrize("path", quote.FRONT_PAGES, ids=lambda path: path.name)
 def test_front_pages_quote_the_ledger(path):
-    assert not quote.update_front_page(path, quote.FRONT_PAGES[path], RECORDS, check=True), "run book/results/quote.py"
+    assert not quote.update_front_page(path, quote.FRONT_PAGES[path], RECORDS, check=True), (
+        "python -m book.results.quote"
+    )
 
 
 def test_results_page_was_made_from_this_ledger():
-    assert page.digest() in page.PAGE.read_text(encoding="utf-8"), "run book/results/page.py"
+    assert page.digest() in page.PAGE.read_text(encoding="utf-8"), "python -m book.results.page"
     for row in ledger.summarise(RECORDS):
         assert ledger.in_words(row) in page.PAGE.read_text(encoding="utf-8")
 

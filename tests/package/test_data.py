@@ -93,7 +93,9 @@ def test_quick_mode_keeps_512_and_256_and_needs_no_files(tmp_path, monkeypatch):
     assert load(128, root=tmp_path, device="cpu", num_train=99)[0].num_examples == 99
 
 
-@pytest.mark.parametrize(("value", "quick"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False), ("off", False)])
+@pytest.mark.parametrize(
+    ("value", "quick"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False), ("off", False)]
+)
 def test_what_switches_quick_mode_on(monkeypatch, value, quick):
     monkeypatch.setenv("D2LTORCH_QUICK", value)
     assert d2lt.is_quick() is quick

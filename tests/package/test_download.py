@@ -1,4 +1,4 @@
-"""Whatever a server does, a download ends in working data or in the sample and a line that says so, never in a damaged file."""
+"""Whatever a server does, a download ends in working data, or in the sample and a line that says so."""
 
 from __future__ import annotations
 
@@ -186,7 +186,17 @@ def test_only_missing_files_are_fetched(serve, small_root):
     assert set(server.requests) == {"t10k-labels-idx1-ubyte.gz"}
 
 
-BAD = [truncates, truncates_unsaid, sends_other_bytes, sends_a_login_page, fails, refuses, stalls, never_answers, hangs_up]
+BAD = [
+    truncates,
+    truncates_unsaid,
+    sends_other_bytes,
+    sends_a_login_page,
+    fails,
+    refuses,
+    stalls,
+    never_answers,
+    hangs_up,
+]
 
 
 @pytest.mark.parametrize("behave", BAD)

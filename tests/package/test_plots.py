@@ -73,7 +73,7 @@ def test_save_writes_the_figure_with_title_and_status(tmp_path) -> None:
     animator.add(1, (1.5, 0.5), status="9 s left")
     animator.save(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 5000
-    axes = animator._fig.axes[0]
+    axes = animator._draw().axes[0]
     assert (axes.get_title("left"), axes.get_title("right")) == ("LeNet", "9 s left")
     assert axes.get_xlim()[0] < 1 and axes.get_xlim()[1] > 10
     assert axes.get_ylim() == (0, 2)
@@ -129,3 +129,12 @@ def test_wrong_arguments_are_named() -> None:
         Animator(yscale="cubic")
     with pytest.raises(ValueError, match="ys has 3 values but legend"):
         Animator(legend=LEGEND).add(1, (1, 2, 3))
+
+
+def test_each_curve_goes_to_its_panel():
+    animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=["a", "b", "c"], panels=[0, 1, 1])
+    animator.add(1, (2.0, 0.5, 0.4))
+    left, right = animator._draw().axes
+    assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")
+    assert [line.get_label() for line in left.lines] == ["a"]
+    assert [line.get_label() for line in right.lines] == ["b", "c"]

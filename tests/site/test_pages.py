@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -12,11 +11,9 @@ import nbformat
 import numpy as np
 import pytest
 
+from book.networks import NETWORKS
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "results"))
-
-import page  # noqa: E402
-
 PAPER = re.compile(r"\]\((https?://(?:arxiv\.org/abs|doi\.org|jmlr\.org|proceedings\.mlr\.press)[^)]*)\)")
 
 
@@ -80,8 +77,8 @@ def test_colours_of_plots_survive_colour_blindness(palette, blindness):
     cycle = style["axes.prop_cycle"].by_key()["color"]
     # A distance of 2.3 is just noticeable. Curves of one figure share the first four colours; the results page
     # has eight, with a marker for each.
-    colours, least = (cycle[:4], 15) if palette == "figures" else (page.COLOURS, 8)
+    colours, least = (cycle[:4], 15) if palette == "figures" else ([row.colour for row in NETWORKS.values()], 8)
     for one, other in itertools.combinations(colours, 2):
         distance = np.linalg.norm(lab(one, blindness) - lab(other, blindness))
         assert distance > least, f"{one} and {other} differ by {distance:.1f} only"
-    assert len(set(page.MARKERS)) == len(page.COLOURS) == 8
+    assert len({row.marker for row in NETWORKS.values()}) == len(NETWORKS)

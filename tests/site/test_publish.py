@@ -76,7 +76,18 @@ def test_whether_a_repository_answers(tmp_path):
     assert not publish.answers(f"file://{tmp_path / 'gone'}")
 
 
-@pytest.mark.parametrize("url", ["github.com/you/yours", "https://example.org/you/yours", "https://github.com/you"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "github.com/you/yours",
+        "https://example.org/you/yours",
+        "https://github.com/you",
+        "https://github.com/../..",
+        "https://github.com/you/..",
+        "https://github.com/your_name/yours",
+    ],
+)
 def test_an_address_that_is_none_changes_nothing(copy, url, capsys):
     publish, folder = copy
     assert publish.set_repository(url) == 1
@@ -114,3 +125,15 @@ def test_links_that_answer_and_links_that_do_not(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     server.shutdown()
     assert printed == [f"404 Not Found: {address}/gone  (on index.html)", "3 external addresses, 1 broken"]
+
+
+def test_an_address_is_never_run(tmp_path):
+    for name in ("make", "shell"):
+        url = {
+            "make": f"$(shell touch {tmp_path}/make)",
+            "shell": f"`touch {tmp_path}/shell`$(touch {tmp_path}/shell)",
+        }[name]
+        command = ["make", "--silent", "--old-file=.venv/.installed", "set-repository", f"URL={url}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode != 0 and "nothing was changed" in done.stdout
+    assert list(tmp_path.iterdir()) == []
