@@ -174,12 +174,10 @@ def _published(rows: list[dict]) -> str:
         "| network | published: lowest – median – highest | ours, classic | ours, modern (aim) |",
         "|---|---|---|---|",
     ]
-    for network in NETWORKS:
-        low, median, high = NETWORKS[network].published
-        lines.append(
-            f"| {NETWORKS[network].title} | {low:.3f} – {median:.3f} – {high:.3f} | {ours['classic'].get(network, 'not run')} "
-            f"| {ours['modern'].get(network, 'not run')} ({NETWORKS[network].aim:.3f}) |"
-        )
+    for network, facts in NETWORKS.items():
+        published = " – ".join(f"{accuracy:.3f}" for accuracy in facts.published or ()) or "–"
+        modern = ours["modern"].get(network, "not run") + (f" ({facts.aim:.3f})" if facts.aim else "")
+        lines.append(f"| {facts.title} | {published} | {ours['classic'].get(network, 'not run')} | {modern} |")
     return (
         "The published column is the range of test accuracies, ten epochs of the classic recipe, in the stored "
         "notebooks of [Dive into Deep Learning](https://d2l.ai) over two years. They are single, unseeded runs: "
@@ -276,7 +274,8 @@ def draw_curves(records: list[dict], path: Path) -> None:
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = plt.subplots(4, 2, figsize=(5.6, 7.6), layout="constrained", sharey=True)
+    num_rows = -(-len(NETWORKS) // 2)
+    figure, axes = plt.subplots(num_rows, 2, figsize=(5.6, 1.9 * num_rows), layout="constrained", sharey=True)
     for ax, network in zip(axes.flat, NETWORKS):
         for recipe, style in zip(ledger.RECIPES, ("-", "--")):
             runs = ledger.select(records, network=network, recipe=recipe)
@@ -301,6 +300,8 @@ def draw_curves(records: list[dict], path: Path) -> None:
         else:
             ax.set_xticks([])
             ax.text(0.5, 0.5, "no full run yet", transform=ax.transAxes, ha="center", fontsize=8)
+    for ax in axes.flat[len(NETWORKS) :]:
+        ax.axis("off")
     lowest = min((row["mean"] for row in ledger.summarise(records)), default=1.0)
     axes[0, 0].set_ylim(min(0.5, lowest - 0.15), 0.97)
     figure.supxlabel("epoch", fontsize=9)

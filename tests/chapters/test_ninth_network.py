@@ -1,0 +1,96 @@
+"""A ninth network is one notebook, one row in ``book/networks.py`` and one line in ``_toc.yml``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from book.notebooks import ROOT
+
+pytestmark = pytest.mark.slow
+
+ROW = """
+    "ninth": Network(
+        title="Ninth", year=2017, idea="one more", builder="lenet", size=28, batch_size=256, lr=0.5,
+        colour="#123456", marker="<",
+    ),
+}  # fmt: skip
+"""
+SCRIPT = """
+import sys, torch
+import d2ltorch as d2lt
+from book import networks
+from book.notebooks import CHAPTERS
+from book.results import ledger, page, quote, run
+
+images = torch.zeros(40, 1, 28, 28, dtype=torch.uint8)
+both = d2lt.DataIter(images, torch.arange(40) % 10, 20, source="Fashion-MNIST")
+d2lt.load_data_fashion_mnist = lambda *_, **__: (both, both)
+page._test_labels.cache_clear()
+page._test_labels = lambda: None  # forty images have no confusions to list
+_, record = run.train_once("ninth", "classic", 0, 1, animator=False)
+ledger.append(record)
+records = ledger.load()
+page.FIGURES.mkdir(parents=True, exist_ok=True)
+page.draw_card("ninth", page.ROOT / "book" / "static" / "cards" / "ninth.png")
+page.draw_accuracy_cost(records, page.FIGURES / "accuracy-cost.svg")
+page.draw_curves(records, page.FIGURES / "curves.svg")
+page.PAGE.write_text(page.page(records), encoding="utf-8")
+assert quote.update(CHAPTERS / "ninth.ipynb", records)
+"""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    """The repository with a ninth network, whose notebook is LeNet's under another name, and one run of it."""
+    folder = tmp_path_factory.mktemp("ninth") / "book"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    notebook = (folder / "chapters" / "lenet.ipynb").read_text(encoding="utf-8")
+    (folder / "chapters" / "ninth.ipynb").write_text(
+        notebook.replace('"# LeNet', '"# Ninth: LeNet', 1), encoding="utf-8"
+    )
+    table = folder / "book" / "networks.py"
+    table.write_text(table.read_text(encoding="utf-8").replace("\n}  # fmt: skip\n", ROW, 1), encoding="utf-8")
+    toc = folder / "_toc.yml"
+    line = "      - file: chapters/densenet\n"
+    toc.write_text(
+        toc.read_text(encoding="utf-8").replace(line, line + "      - file: chapters/ninth\n"), encoding="utf-8"
+    )
+    (folder / "train_ninth.py").write_text(SCRIPT, encoding="utf-8")
+    run_python(folder, "train_ninth.py", D2LTORCH_QUICK="1")
+    return folder
+
+
+def run_python(folder: Path, *arguments: str, **environment: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment |= {"PYTHONPATH": str(folder), "MPLBACKEND": "Agg", "PATH": path}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env=os.environ | environment
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+
+
+def test_it_has_its_card_and_its_rows(copy):
+    assert (copy / "book" / "static" / "cards" / "ninth.png").stat().st_size > 1_000
+    last = (copy / "book" / "results" / "runs.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(last)["network"] == "ninth"
+    page = (copy / "book" / "results.md").read_text(encoding="utf-8")
+    assert "| [Ninth](../chapters/ninth.ipynb) | classic | 1 |" in page
+    assert "| classic | 1 | 0." in (copy / "chapters" / "ninth.ipynb").read_text(encoding="utf-8")
+
+
+def test_its_page_is_built(copy):
+    (copy / "_toc.yml").write_text("format: jb-book\nroot: chapters/ninth\n", encoding="utf-8")
+    run_python(copy, str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q")
+    html = (copy / "_build" / "html" / "chapters" / "ninth.html").read_text(encoding="utf-8")
+    assert "<h1>Ninth: LeNet" in html
