@@ -51,6 +51,17 @@ def save_weights(net: nn.Module, record: dict, folder: Path = FOLDER, outside: P
     torch.save({"state_dict": state, "row": row}, buffer)
     content = buffer.getvalue()
 
+    entry = {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "row": row,
+        "test_acc": round(_accuracy(net, state, record), 4),
+    }
+    return store(name, content, entry, folder, outside)
+
+
+def store(name: str, content: bytes, entry: dict, folder: Path = FOLDER, outside: Path | None = None) -> dict:
+    """Write a file of weights and its entry in the list; arguments, result and errors as of ``save_weights``."""
     others = sum(path.stat().st_size for path in folder.glob("*.pt") if path.stem != name)
     fits = others + len(content) <= MOST_BYTES
     if not fits and outside is None:
@@ -58,19 +69,13 @@ def save_weights(net: nn.Module, record: dict, folder: Path = FOLDER, outside: P
             f"outside=None, but with {name}'s {len(content):,} bytes {folder} exceeds {MOST_BYTES:,}: give a folder"
         )
     target = folder if fits else outside
-    target.mkdir(parents=True, exist_ok=True)
+    for path in (folder, target):
+        path.mkdir(parents=True, exist_ok=True)
     (target / f"{name}.pt").write_bytes(content)
-    entry = {
-        "file": f"{name}.pt" if fits else None,
-        **({} if fits else {"asset": f"{name}.pt"}),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "row": row,
-        "test_acc": round(_accuracy(net, state, record), 4),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    _list(folder / "weights.json", name, entry)
-    return entry
+    place = {"file": f"{name}.pt"} if fits else {"file": None, "asset": f"{name}.pt"}
+    kept = {key: value for key, value in entry.items() if key not in ("file", "asset")}
+    _list(folder / "weights.json", name, place | kept)
+    return place | kept
 
 
 def _rounded(tensor: torch.Tensor) -> torch.Tensor:
