@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from .download import Unreachable, fetch
 
-# Where trained weights are: in a checkout beside the package, else in the repository.
+# Where trained weights are: in a checkout beside the package, else in the repository or in a release of it.
 WEIGHTS = Path(__file__).resolve().parents[1] / "book" / "results" / "weights"
-WEIGHTS_URL = "https://github.com/d2ltorch/d2ltorch/raw/main/book/results/weights/"
+REPOSITORY = "https://github.com/d2ltorch/d2ltorch"
 REGISTRY = Path(__file__).with_name("weights.json")  # name -> file, SHA-256 and the ledger's row that it comes from
 
 
@@ -113,7 +113,7 @@ def load_trained(net: nn.Module, name: str) -> bool:
     entry = registry[name]
     path = _weights_file(entry)
     if path is None:
-        print(f"Trained weights of {name} are not there: {entry.get('where', 'they could not be fetched')}.")
+        print(f"Trained weights of {name} could not be fetched from {REPOSITORY}: the network keeps its own.")
         return False
     weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     shapes, own = ({key: value.shape for key, value in each.items()} for each in (weights, net.state_dict()))
@@ -133,15 +133,14 @@ def load_trained(net: nn.Module, name: str) -> bool:
 
 
 def _weights_file(entry: dict[str, Any]) -> Path | None:
-    """The file with the published checksum, from the checkout or the repository; None where neither has it."""
-    if not entry["file"]:
-        return None
-    local = WEIGHTS / entry["file"]
+    """The file with the published checksum; None where it is not in a checkout and cannot be fetched."""
+    local = WEIGHTS / (entry["file"] or entry["asset"])
     if local.is_file():
         if hashlib.sha256(local.read_bytes()).hexdigest() != entry["sha256"]:
             raise ValueError(f"{local} is damaged: its checksum is not the published one; check it out again")
         return local
+    place = "raw/main/book/results/weights" if entry["file"] else "releases/latest/download"  # too large for the former
     try:
-        return fetch(WEIGHTS_URL + entry["file"], f"sha256:{entry['sha256']}", pooch.os_cache("d2ltorch"))
+        return fetch(f"{REPOSITORY}/{place}/{local.name}", f"sha256:{entry['sha256']}", pooch.os_cache("d2ltorch"))
     except (OSError, Unreachable):
         return None

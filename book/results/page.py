@@ -12,9 +12,10 @@ from pathlib import Path
 from book import networks
 from book.networks import NETWORKS
 from book.notebooks import ROOT
-from book.results import ledger
+from book.results import ledger, page_ablation
 
 TUNING = Path(__file__).with_name("tuning.jsonl")
+ABLATION = Path(__file__).with_name("ablation.jsonl")
 PAGE = ROOT / "book" / "results.md"
 FIGURES = ROOT / "book" / "static" / "results"
 
@@ -46,6 +47,7 @@ def page(records: list[dict]) -> str:
         _all_wrong(records),
         "## Beside published numbers\n\n" + _published(rows),
         _tuning(),
+        _ablation(),
         "## Repeat a row\n\n"
         "One command repeats the runs of a row and prints each result beside the recorded one:\n\n"
         "```bash\npython -m book.results.run --again --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
@@ -221,6 +223,17 @@ def _tuning() -> str:
     )
 
 
+def _ablation() -> str:
+    """What each part of the modern recipe is worth, from ``ablation.jsonl``."""
+    table = page_ablation.table(ledger.load(ABLATION))
+    if not table:
+        return ""
+    return (
+        "## What each part of it is worth\n\nThe whole recipe on the batch-norm LeNet, and the recipe without one part, judged by the "
+        "5,000 images held out (`python -m book.results.ablate`); the difference is taken seed by seed.\n\n" + table
+    )
+
+
 @functools.cache
 def _test_labels():
     """The real test labels, or None where Fashion-MNIST is not at hand."""
@@ -340,7 +353,7 @@ def draw_card(network: str, path: Path) -> None:
 
 def digest() -> str:
     """A fingerprint of the ledger, the tuning and the code that reads them, which together decide the page."""
-    sources = (ledger.LEDGER, TUNING, Path(__file__), Path(ledger.__file__), Path(networks.__file__))
+    sources = (ledger.LEDGER, TUNING, ABLATION, Path(__file__), Path(ledger.__file__), Path(networks.__file__))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.exists())).hexdigest()[:16]
 
 

@@ -53,7 +53,7 @@ def train_once(
     if train_iter.source != "Fashion-MNIST":
         raise SystemExit(f"The ledger keeps runs on Fashion-MNIST only, and this is {train_iter.source!r}.")
     if held_out:
-        train_iter, test_iter = _hold_out(train_iter, images)
+        train_iter, test_iter = hold_out(train_iter, images)
     if recipe == "classic":
         arguments = {"lr": row.lr}
     else:
@@ -68,7 +68,7 @@ def train_once(
     return history, ledger.make_record(network, recipe, seed, history, net, train_iter, test_iter, commit)
 
 
-def _hold_out(train_iter: d2lt.DataIter, images: int | None = None) -> tuple[d2lt.DataIter, d2lt.DataIter]:
+def hold_out(train_iter: d2lt.DataIter, images: int | None = None) -> tuple[d2lt.DataIter, d2lt.DataIter]:
     """Split the training images: all but the last 5,000 to train on (or the first ``images``), and those to choose by."""
     most = len(train_iter.labels) - HELD_OUT
     if images is not None and not 0 < images <= most:

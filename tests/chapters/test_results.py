@@ -165,7 +165,7 @@ def test_held_out_images_are_never_trained_on():
     images = torch.zeros(6_000, 1, 28, 28, dtype=torch.uint8)
     images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(6_000) // 256, torch.arange(6_000) % 256  # its number
     whole = d2lt.DataIter(images, torch.arange(6_000) % 10, 100, shuffle=True)
-    train_iter, held_out = run._hold_out(whole)
+    train_iter, held_out = run.hold_out(whole)
 
     def numbers(part):
         return set((part.images[:, 0, 0, 0].int() * 256 + part.images[:, 0, 0, 1]).tolist())
@@ -174,11 +174,11 @@ def test_held_out_images_are_never_trained_on():
     assert len(kept) == 1_000 and len(held_out.labels) == 5_000
     assert kept.isdisjoint(numbers(held_out))
     assert train_iter.shuffle and not held_out.shuffle
-    fewer, same = run._hold_out(whole, 300)
+    fewer, same = run.hold_out(whole, 300)
     assert torch.equal(fewer.images, whole.images[:300]) and torch.equal(same.images, held_out.images)
     for images in (0, -1, 1_001):
         with pytest.raises(ValueError, match="images must be 1 to 1,000"):
-            run._hold_out(whole, images)
+            run.hold_out(whole, images)
 
 
 # --- one truth --------------------------------------------------------------------------------------------------------

@@ -697,17 +697,18 @@ def test_trained_weights_are_loaded_checked_and_named(tmp_path, monkeypatch, cap
     digest = hashlib.sha256((tmp_path / "tiny.pt").read_bytes()).hexdigest()
     row = {"network": "tiny", "recipe": "modern", "epochs": 10, "seed": 2}
     entry = {"file": "tiny.pt", "sha256": digest, "test_acc": 0.9, "row": row}
-    missing = {"file": None, "where": "they are published with a release", "row": row}
+    missing = {"file": None, "asset": "large.pt", "sha256": digest, "row": row}
     (tmp_path / "weights.json").write_text(json.dumps({"tiny": entry, "large": missing}))
     monkeypatch.setattr(d2lt.recipes, "REGISTRY", tmp_path / "weights.json")
     monkeypatch.setattr(d2lt.recipes, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(d2lt.recipes, "REPOSITORY", "http://127.0.0.1:9")
     target = make_net()
     assert d2lt.load_trained(target, "tiny") and not target.training
     assert torch.equal(weights(target), weights(net).float())
     assert "tiny: modern recipe, 10 epochs, seed 2; test accuracy 0.900" in capsys.readouterr().out
     before = weights(target)
     assert not d2lt.load_trained(target, "large") and torch.equal(weights(target), before)
-    assert "published with a release" in capsys.readouterr().out
+    assert "weights of large could not be fetched" in capsys.readouterr().out
     with pytest.raises(ValueError, match="name='x' is unknown: choose one of tiny, large"):
         d2lt.load_trained(target, "x")
     with pytest.raises(ValueError, match=r"not the tiny of its chapter: '0\.bias' differs"):
