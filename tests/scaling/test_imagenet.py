@@ -1,0 +1,195 @@
+"""Many processes do what one does, and a killed one costs its epoch: lenet, which has neither batch norm nor dropout.
+
+Batch norm takes its statistics from each process's share of a batch, and dropout draws in each process: with either,
+two processes and one agree in distribution only.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from book.scaling import imagenet
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ("disc", "edge", "stripe")
+SIZES = ["--train-size", "28", "--test-size", "28"]
+TO_THE_FOLDER = ["--workers", "0", "--precision", "float32"]
+LENET = ["--chapter", "lenet", "--network", "lenet", *SIZES, *TO_THE_FOLDER]
+RUN = [*LENET, "--epochs", "3", "--warmup", "1", "--batch-size", "12", "--lr", "0.2"]
+
+# What a worker runs in the test of the kill: the process of rank 1 dies in the second of three epochs, the first time.
+KILLED = """
+import os, signal, torch
+from book.scaling import imagenet
+step, steps = torch.optim.SGD.step, []
+def dies(self, *args):
+    steps.append(1)
+    if len(steps) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, *args)
+print("attempt", os.environ["TORCHELASTIC_RESTART_COUNT"], flush=True)
+if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and os.environ["RANK"] == "1":
+    torch.optim.SGD.step = dies
+imagenet.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """48 images to train on, four steps of 12, and 15 to validate, which two processes cannot share equally."""
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for half, count in (("train", 16), ("val", 5)):
+        for channel, name in enumerate(CLASSES):
+            (folder / half / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 90, (36, 48, 3), dtype=np.uint8)
+                pixels[:, :, channel] += 120
+                Image.fromarray(pixels).save(folder / half / name / f"{i}.png")
+    return folder
+
+
+def torchrun(*arguments) -> str:
+    """Two processes on this machine; returns what they print."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        *map(str, arguments),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def two_processes(images, tmp_path_factory) -> dict:
+    file = tmp_path_factory.mktemp("two") / "run.pt"
+    torchrun("-m", "book.scaling.imagenet", "--data", images, "--checkpoint", file, *RUN)
+    return torch.load(file)
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(images, two_processes, tmp_path):
+    imagenet.main(["--data", str(images), "--checkpoint", str(tmp_path / "one.pt"), *RUN])
+    one = torch.load(tmp_path / "one.pt")
+    assert len(one["history"]) == 3
+    for ours, theirs in zip(one["history"], two_processes["history"], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    for name, weight in one["net"].items():
+        torch.testing.assert_close(weight, two_processes["net"][name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_epoch_and_nothing_else(images, two_processes, tmp_path):
+    file = tmp_path / "killed.pt"
+    arguments = ["--data", images, "--checkpoint", file, *RUN]
+    output = torchrun("--max-restarts=1", "--no-python", sys.executable, "-c", KILLED, *arguments)
+    assert output.count("attempt 0") == output.count("attempt 1") == 2
+    assert [output.count(f"epoch {i} of 3") for i in (1, 2, 3)] == [1, 1, 1]  # the first is not repeated
+    killed = torch.load(file)
+    assert killed["history"] == two_processes["history"]
+    assert all(torch.equal(killed["net"][name], weight) for name, weight in two_processes["net"].items())
+
+
+def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    file = tmp_path / "run.pt"
+    imagenet.save(file, {"epoch": 1})
+
+    def cut_off(state, stream):
+        stream.write(b"half a")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", cut_off)
+    with pytest.raises(OSError, match="no space"):
+        imagenet.save(file, {"epoch": 2})
+    assert torch.load(file) == {"epoch": 1}
+
+
+def test_an_image_is_augmented_alike_by_whichever_process_loads_it(images):
+    args = imagenet.read_arguments(["--data", str(images), "--batch-size", "12", *LENET])
+    train, _ = imagenet.open_images(args)
+    alone = torch.stack([X for X, _ in train])
+    loaded = torch.cat([X for X, _ in torch.utils.data.DataLoader(train, batch_size=5, num_workers=2)])
+    assert torch.equal(alone, loaded)
+    state = torch.get_rng_state()
+    assert torch.equal(train[7][0], alone[7]) and torch.equal(torch.get_rng_state(), state)  # dropout is left alone
+    train.epoch = 1
+    assert not torch.equal(train[7][0], alone[7])
+
+
+def test_the_rate_is_torchs_warm_up_and_cosine():
+    args = imagenet.read_arguments(["--chapter", "resnet", "--network", "resnet50", "--data", ".", "--epochs", "20"])
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+    warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.01, total_iters=5)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=15)
+    schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm_up, cosine], milestones=[5])
+    for epoch in range(20):
+        assert imagenet.learning_rate(args, epoch) == pytest.approx(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize(("chapter", "network"), [("resnet", "resnet50"), ("batch_norm", "lenet_bn")])
+def test_normalisation_does_not_decay(chapter, network):
+    args = imagenet.read_arguments(["--chapter", chapter, "--network", network, "--data", ".", *SIZES])
+    net = imagenet.build(args, num_classes=7)
+    norms, others = imagenet.make_optimizer(args, net).param_groups
+    assert (norms["weight_decay"], others["weight_decay"]) == (0.0, 2e-5)
+    assert len(norms["params"]) == 2 * sum("Norm" in type(module).__name__ for module in net.modules()) > 0
+    assert len(norms["params"]) + len(others["params"]) == len(list(net.parameters()))
+
+
+def test_every_chapter_offers_its_networks():
+    offered = {path.stem: list(imagenet.chapter_networks(path.stem)) for path in (ROOT / "chapters").glob("*.ipynb")}
+    assert all(offered.values())
+    assert {"resnet18", "resnet50"} <= set(offered["resnet"]) and "vgg" in offered["vgg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "--data nowhere: needs train/CLASS/ and val/CLASS/"),
+        (["--chapter", "lenets"], "--chapter lenets: there is no such chapter; there are alexnet, batch_norm,"),
+        (["--network", "lenet9"], "--network lenet9: chapter lenet has no such network; it has lenet"),
+        (["--train-size", "32"], "--train-size 32: lenet takes images of another size"),
+        (["--batch-size", "49"], "--batch-size 49: more than the 48 images of train/"),
+        (["--checkpoint", "nowhere/run.pt"], "--checkpoint nowhere/run.pt: there is no folder nowhere"),
+    ],
+)
+def test_a_wrong_argument_gets_one_line(images, arguments, message):
+    with pytest.raises(SystemExit) as error:
+        imagenet.main(["--data", str(images), *RUN, *arguments])
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_halves_with_other_classes_are_refused(images, tmp_path):
+    for half, names in (("train", CLASSES), ("val", CLASSES[:2])):
+        for name in names:
+            (tmp_path / half).mkdir(exist_ok=True)
+            (tmp_path / half / name).symlink_to(images / half / name)
+    with pytest.raises(SystemExit, match="but not in both: stripe"):
+        imagenet.main(["--data", str(tmp_path), *RUN])
+
+
+def test_the_checkpoint_of_another_run_is_refused(images, tmp_path):
+    run = ["--data", str(images), "--checkpoint", str(tmp_path / "run.pt"), *LENET, "--batch-size", "24"]
+    imagenet.main([*run, "--epochs", "1", "--warmup", "0", "--precision", "bfloat16"])
+    with pytest.raises(SystemExit, match="precision bfloat16 there, float32 here"):
+        imagenet.main([*run, "--epochs", "1", "--warmup", "0"])
+
+
+def test_a_diverged_run_is_not_saved(images, tmp_path):
+    run = ["--data", str(images), "--checkpoint", str(tmp_path / "run.pt"), *LENET, "--batch-size", "12"]
+    with pytest.raises(SystemExit, match="--lr 1e"):
+        imagenet.main([*run, "--epochs", "1", "--warmup", "0", "--lr", "1e38"])
+    assert not list(tmp_path.iterdir())
