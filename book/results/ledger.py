@@ -162,14 +162,15 @@ def longest(records: list[dict]) -> list[dict]:
 def summarise(records: list[dict]) -> list[dict]:
     """One row for each network, recipe and number of epochs: mean and spread of the last test accuracy.
 
-    A run that was resumed later counts once, with all its epochs. ``spread`` is the standard deviation over runs, None
-    for a single run.
+    A run that was resumed later counts once, with all its epochs, and a seed that was run again, on another machine say,
+    counts once with its last run. ``spread`` is the standard deviation over seeds, None for a single one.
     """
-    groups: dict[tuple, list[dict]] = {}
+    groups: dict[tuple, dict[int, dict]] = {}
     for record in longest(records):
-        groups.setdefault((record["network"], record["recipe"], record["epochs"]), []).append(record)
+        groups.setdefault((record["network"], record["recipe"], record["epochs"]), {})[record["seed"]] = record
     rows = []
-    for (network, recipe, epochs), runs in groups.items():
+    for (network, recipe, epochs), of_seed in groups.items():
+        runs = list(of_seed.values())
         accuracies = [run["test_acc"][-1] for run in runs]
         rows.append(
             {
