@@ -79,7 +79,7 @@ def write_data(weights: Path, target: Path = STATIC) -> list[Path]:
 
 
 def photograph(site: Path, target: Path) -> None:
-    """Store a picture of the page in ``site``, wide and light, in a real state: one pixel of a boot's map pinned."""
+    """Store a picture of the page in ``site``, wide and light, as it opens, down to the second convolution."""
     import shutil
 
     from PIL import Image
@@ -89,10 +89,16 @@ def photograph(site: Path, target: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-background-networking"]
         )
-        page = browser.new_page(viewport={"width": 1400, "height": 1600}, reduced_motion="reduce", color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": 1400, "height": 1600},
+            color_scheme="light",
+            reduced_motion="reduce",
+            device_scale_factor=1.5,
+        )
         page.goto((site / "book" / "live.html").as_uri())
-        page.locator("#live .stage").last.wait_for()
-        picture = page.locator("#live .instrument").screenshot()
+        page.locator("#live .verdict strong").wait_for()
+        whole, last = (page.locator(part).bounding_box() for part in ("#live .instrument", "#live .stage-3"))
+        picture = page.screenshot(clip=whole | {"height": last["y"] + last["height"] - whole["y"]})
         browser.close()
     image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     image.save(target, optimize=True)

@@ -20,10 +20,8 @@ const STAGES = [
 const LOGITS = 7;
 const DRAWING = 16; // the seventeenth choice beside the probe images
 const LARGEST = 8; // contributions that a dense unit lists
-const BRUSHES = {
-  broad: [[0, 0, 1], [0, 1, 0.8], [0, -1, 0.8], [1, 0, 0.8], [-1, 0, 0.8], [1, 1, 0.4], [1, -1, 0.4], [-1, 1, 0.4], [-1, -1, 0.4]],
-  fine: [[0, 0, 1]],
-};
+const CROSS = [[0, 0, 1], [0, 1, 0.8], [0, -1, 0.8], [1, 0, 0.8], [-1, 0, 0.8]];
+const BRUSHES = { broad: CROSS, fine: [[0, 0, 1]], erase: CROSS }; // [down, right, brightness]
 
 const state = {
   weights: "modern",
@@ -162,12 +160,6 @@ function build() {
   const probes = LENET.probes.labels.map((label, n) => radio("image", n,
     `<canvas width="28" height="28"></canvas><span class="unseen">${n + 1}: ${LENET.classes[label]}</span>`, n === state.choice));
   root.innerHTML = `<div class="instrument">
-  <div class="settings">
-    <fieldset><legend>Weights</legend>${radio("weights", "modern", "modern", true)}${radio("weights", "classic", "classic")}${radio("weights", "random", "random")}</fieldset>
-    ${button("again", "Draw again")}
-    <label class="kernel">Kernel set to zero <select name="zeroed">${kernelOptions()}</select></label>
-    <p class="note"></p>
-  </div>
   <div class="bench">
     <section class="input"><h2>Image <small>1 × 28 × 28</small></h2>${mapMarkup(0, 0)}
       <div class="tools"><fieldset><legend class="unseen">Drawing tool</legend>${radio("tool", "broad", "broad", true)}${radio("tool", "fine", "fine")}${radio("tool", "erase", "erase")}</fieldset>
@@ -176,11 +168,18 @@ function build() {
     <section class="choice"><fieldset><legend><h2>Probe images</h2></legend><div class="probes">${probes.join("")}</div>
       ${radio("image", DRAWING, "my drawing")}</fieldset>
       <p class="hint">A drawing is not a garment of the data set: the network has seen photographs only, and names one of the ten all the same.</p></section>
-    <section class="answer"><h2>Answer</h2><p class="verdict"></p><table><thead class="unseen"><tr><th>class</th><th>probability</th><th>per cent</th></tr></thead><tbody></tbody></table></section>
+    <section class="answer"><h2>Answer</h2><p class="verdict"></p>
+      <table><thead><tr><th>class</th><th>logit</th><th>probability</th><th>%</th></tr></thead><tbody></tbody></table>
+    <div class="settings">
+      <fieldset><legend>Weights</legend>${radio("weights", "modern", "modern", true)}${radio("weights", "classic", "classic")}${radio("weights", "random", "random")}</fieldset>
+      ${button("again", "Draw again")}
+      <label class="kernel">Kernel set to zero <select name="zeroed">${kernelOptions()}</select></label>
+      <p class="note"></p>
+    </div></section>
   </div>
   <p class="hint" id="live-help">Point at a pixel to see what it is made of; a click or a tap pins it. Keyboard: Tab to a map, arrows move, Enter pins, Escape releases.</p>
   <div class="network"><div class="stages">${STAGES.slice(1).map((_, n) => stageMarkup(n + 1)).join("")}</div><section class="panel" aria-label="What this number is made of"></section></div>
-  <p class="unseen" role="status" aria-live="polite"></p></div>`;
+  <p class="hint source-row"></p><p class="unseen" role="status" aria-live="polite"></p></div>`;
   root.querySelectorAll(".probes canvas").forEach((canvas, n) => paint(canvas, probe(n).data, { colour: grey }));
   maps = [...root.querySelectorAll(".map")].map((element) => {
     const [stage, map] = [+element.dataset.stage, +element.dataset.map];
@@ -221,7 +220,7 @@ function showAnswer() {
   part(".verdict").innerHTML = `<strong>${name}</strong> ${sure} <span>${label}${loss}</span>`;
   part(".answer tbody").innerHTML = probabilities.map((p, n) => `<tr data-unit="${n}"${LENET.classes[n] === name ? ' class="best"' : ""}>
     <th scope="row">${LENET.classes[n]}${n === state.label ? ' <span class="tag">label</span>' : ""}</th>
-    <td><span class="bar" style="width:${100 * p}%"></span></td><td>${exact(100 * p, 1)}</td></tr>`).join("");
+    <td>${exact(outputs.at(-1).data[n], 1)}</td><td><span class="bar" style="width:${100 * p}%"></span></td><td>${exact(100 * p, 1)}</td></tr>`).join("");
 }
 
 /* ---- the panel ---------------------------------------------------------------------------------- */
@@ -243,8 +242,8 @@ function thumbnail(colours) {
 
 const largest = (numbers) => Math.max(...numbers.map(Math.abs)) || 1;
 
-function convolutionMarkup({ stage, map }, { terms }) {
-  const kernelLimit = largest(Array.from(net[STAGES[stage].layer].weight.data));
+function convolutionMarkup({ stage }, { terms }) {
+  const kernelLimit = largest(terms.map((term) => term.weight));
   const limit = largest(terms.map((term) => term.product));
   const channels = Array.from({ length: terms.length / 25 }, (_, c) => terms.slice(25 * c, 25 * c + 25));
   const sums = channels.map((channel) => channel.reduce((total, term) => total + term.product, 0));
@@ -303,7 +302,7 @@ function showPanel() {
   const seen = dense ? "the whole image" : `${size} × ${size} pixels of the image`;
   const panel = part(".panel");
   panel.innerHTML = `<h2>${title} <small>${placeName(place)}</small></h2>
-    <p class="hint">It depends on ${seen}. ${pinned ? `Pinned. ${button("release", "Release")}` : ""}</p>${body}${sumMarkup(place, parts)}${legendMarkup(place)}`;
+    <p class="hint">It depends on ${seen}. ${pinned ? `Pinned. ${button("release", "Release")}` : "A click pins it."}</p>${body}${sumMarkup(place, parts)}${legendMarkup(place)}`;
   root.classList.toggle("pinned", pinned);
   showMarks(place, parts);
 }
@@ -388,15 +387,18 @@ function edit(change, label = null) {
   showAnswer();
 }
 
-function stroke(i, j) {
-  const { tool } = state;
+/** Brush or eraser along a straight line, so that a quick hand leaves no gaps. */
+function stroke(from, to) {
+  const steps = Math.max(1, Math.abs(to.i - from.i), Math.abs(to.j - from.j));
   edit((pixels) => {
-    for (const [u, v, strength] of BRUSHES[tool] ?? BRUSHES.broad) {
-      const [row, column] = [i + u, j + v];
-      if (row < 0 || row > 27 || column < 0 || column > 27) continue;
-      const at = 28 * row + column;
-      pixels[at] = tool === "erase" ? 0 : Math.max(pixels[at], strength);
-    }
+    for (let step = 0; step <= steps; step++)
+      for (const [u, v, strength] of BRUSHES[state.tool]) {
+        const row = Math.round(from.i + (step / steps) * (to.i - from.i)) + u;
+        const column = Math.round(from.j + (step / steps) * (to.j - from.j)) + v;
+        if (row < 0 || row > 27 || column < 0 || column > 27) continue;
+        const at = 28 * row + column;
+        pixels[at] = state.tool === "erase" ? 0 : Math.max(pixels[at], strength);
+      }
   });
 }
 
@@ -429,10 +431,13 @@ async function useWeights() {
 }
 
 function showWeights() {
-  const row = LENET[state.weights]?.row;
+  const { row, sha256 } = LENET[state.weights] ?? {};
   part(".note").textContent = row
-    ? `Trained by the ${row.recipe} recipe, ${row.epochs} epochs, seed ${row.seed}: ${row.test_acc.toFixed(3)} of the test images right.`
-    : `Xavier’s bounds, seed ${state.seed}: nothing is learned yet, and the answer hardly depends on the image.`;
+    ? `${row.recipe[0].toUpperCase()}${row.recipe.slice(1)} recipe, ${row.epochs} epochs: ${row.test_acc.toFixed(3)} of the test images right.`
+    : "Xavier’s bounds, nothing learned yet: the answer hardly depends on the image.";
+  part(".source-row").textContent = row
+    ? `LeNet, ${numParams(net).toLocaleString("en")} parameters. The ledger’s run: ${row.recipe} recipe, seed ${row.seed}, ${row.epochs} epochs, ${row.device}. SHA-256 of the weights in float16: ${sha256}`
+    : `LeNet, ${numParams(net).toLocaleString("en")} parameters, random from seed ${state.seed}.`;
   part("[data-action=again]").hidden = state.weights !== "random";
 }
 
@@ -464,7 +469,7 @@ function keyOnMap(map, event) {
   const place = { stage: map.stage, map: map.map, i: map.i, j: map.j };
   if (map.stage === 0) {
     if (step) showPanel();
-    else stroke(map.i, map.j);
+    else stroke(map, map);
   } else if (!step) return pin(place);
   else if (state.pinned) showPanel();
   else point(place);
@@ -492,16 +497,21 @@ function listenToMap(map) {
 }
 
 function listenToBrush(map) {
+  let last = null;
   const draw = (event) => {
-    const { i, j } = pixelAt(map, event);
-    stroke(i, j);
+    const place = pixelAt(map, event);
+    stroke(last ?? place, place);
+    last = place;
   };
   map.element.addEventListener("pointerdown", (event) => {
     map.element.setPointerCapture(event.pointerId);
     draw(event);
   });
-  map.element.addEventListener("pointermove", (event) => event.buttons && draw(event));
-  map.element.addEventListener("pointerup", () => say(answerText().join(", ")));
+  map.element.addEventListener("pointermove", (event) => last && draw(event));
+  map.element.addEventListener("lostpointercapture", () => {
+    last = null;
+    say(answerText().join(", "));
+  });
 }
 
 const ACTIONS = {

@@ -1,0 +1,49 @@
+"""A chapter's definitions, taken out of its notebook, so that what is tested and trained is what is printed."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = ROOT / "chapters"
+
+
+def cells(name: str) -> list[dict[str, Any]]:
+    """The cells of ``chapters/<name>.ipynb``, with their sources and texts as single strings."""
+    path = CHAPTERS / f"{name}.ipynb"
+    if not path.is_file():
+        found = ", ".join(sorted(file.stem for file in CHAPTERS.glob("*.ipynb")))
+        raise ValueError(f"chapter={name!r} is unknown: choose among {found}")
+    found_cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell | {"source": "".join(cell["source"])} for cell in found_cells]
+
+
+def tags(cell: dict[str, Any]) -> set[str]:
+    """The tags of a cell."""
+    return set(cell["metadata"].get("tags", []))
+
+
+@functools.cache
+def _source(name: str) -> str:
+    wanted = [c["source"] for c in cells(name) if c["cell_type"] == "code" and tags(c) & {"imports", "definition"}]
+    return "\n\n".join(wanted)
+
+
+def definitions(name: str) -> dict[str, Any]:
+    """Run the cells of ``chapters/<name>.ipynb`` tagged ``imports`` or ``definition``, in order and nothing else.
+
+    Returns the namespace they leave. Each call starts from an empty one.
+    """
+    namespace: dict[str, Any] = {"__name__": f"chapters.{name}"}
+    exec(compile(_source(name), f"chapters/{name}.ipynb", "exec"), namespace)
+    return namespace
+
+
+def num_params(net: nn.Module) -> int:
+    """The parameters of ``net``, each counted once."""
+    return sum(parameter.numel() for parameter in net.parameters())
