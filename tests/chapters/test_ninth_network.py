@@ -90,7 +90,9 @@ def test_it_has_its_card_and_its_rows(copy):
 
 
 def test_its_page_is_built(copy):
-    (copy / "_toc.yml").write_text("format: jb-book\nroot: chapters/ninth\n", encoding="utf-8")
+    (copy / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/changes\nchapters:\n  - file: chapters/ninth\n", encoding="utf-8"
+    )
     run_python(copy, str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q")
     html = (copy / "_build" / "html" / "chapters" / "ninth.html").read_text(encoding="utf-8")
     assert "<h1>Ninth: LeNet" in html
