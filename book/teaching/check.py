@@ -133,8 +133,7 @@ def main() -> None:
     """Check the weeks named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weeks", nargs="*", help="all weeks of the plan when none is named")
-    parser.add_argument("--course", type=Path, default=course.PLAN)
-    parser.add_argument("--private", type=Path, help="folder with a course's seed and its own hidden tests")
+    course.add_options(parser)
     parser.add_argument("--verbose", action="store_true", help="print which check caught which mistake")
     options = parser.parse_args()
     bad = 0

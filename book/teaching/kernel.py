@@ -1,8 +1,8 @@
-"""The kernel in which submissions are graded: Python's own, with limits, rules about files, and checks that cannot be disarmed.
+"""The kernel in which submissions are graded: Python's own, with limits, rules about files, and guarded checks.
 
-Started by `sandbox.py` as a script, so that nothing of the book needs to be importable; writes what it had to refuse into
-``notes.txt`` beside its connection file. A cell that begins with ``#check: <token>`` is a check: before it runs, what student's code may
-have replaced in torch or in Python is put back; if it runs to its end, and nothing was replaced meanwhile, the token is sent out.
+Started by `sandbox.py` as a script, so that nothing of the book needs to be importable. What it has to refuse it writes
+into a file of notes. A cell that begins with ``#check: <token>`` is a check: before it runs, what student's code may
+have replaced in torch or in Python is put back, and what came of it is sent out together with the token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from pathlib import Path
 HOME = Path.home()
 GIGABYTE = 1 << 30
 REFUSED = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
-PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "os.kill", "os.killpg")
+PROCESSES = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "os.forkpty",
+    "os.kill",
+    "os.killpg",
+)
 PATHS = {  # audit event -> which of its arguments are paths that it changes; None: the event only reads
     "os.remove": (0,),
     "os.rename": (0, 1),
@@ -37,7 +46,12 @@ PATHS = {  # audit event -> which of its arguments are paths that it changes; No
 
 def limit_resources(memory: float) -> None:
     """At most ``memory`` gigabytes, 100 MB a file, 256 processes, no core dump."""
-    limits = {"RLIMIT_DATA": int(memory * GIGABYTE), "RLIMIT_FSIZE": GIGABYTE // 10, "RLIMIT_NPROC": 256, "RLIMIT_CORE": 0}
+    limits = {
+        "RLIMIT_DATA": int(memory * GIGABYTE),
+        "RLIMIT_FSIZE": GIGABYTE // 10,
+        "RLIMIT_NPROC": 256,
+        "RLIMIT_CORE": 0,
+    }
     for name, value in limits.items():
         hard = resource.getrlimit(getattr(resource, name))[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -48,11 +62,15 @@ def limit_resources(memory: float) -> None:
 
 
 class Rules:
-    """An audit hook: files outside of ``readable`` and of the student's home, and the network, are refused and noted."""
+    """An audit hook: refuses, and notes, the network and files outside of ``readable`` and of the student's home."""
 
     def __init__(self, readable: list[str], notes: Path, isolated: bool) -> None:
         self.readable = tuple(os.path.realpath(path) for path in (*readable, "/proc", "/dev"))
-        self.writable = (os.path.realpath(HOME), os.path.realpath("/tmp") if isolated else os.path.realpath(HOME), "/dev")
+        self.writable = (
+            os.path.realpath(HOME),
+            os.path.realpath("/tmp") if isolated else os.path.realpath(HOME),
+            "/dev",
+        )
         self.notes = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.isolated, self.seen, self.pid = isolated, set(), os.getpid()
 
@@ -108,7 +126,7 @@ class Guard:
         self.owners = [(owner, {name: vars(owner)[name] for name in self.relied_on(owner)}) for owner in owners]
 
     def relied_on(self, owner) -> list[str]:
-        """The names of ``owner`` that only student's code would replace; the kernel itself replaces ``input`` and ``_``."""
+        """The names of ``owner`` that only student's code would replace; the kernel itself replaces ``input``."""
         passing = {"input", "exit", "quit", "_", "__debug__"} if owner is builtins else set()
         return [name for name in vars(owner) if name not in passing]
 

@@ -1,8 +1,8 @@
-"""Runs a notebook in a kernel of its own, as far from the machine as it can be kept: no network, a home of its own, limits.
+"""Runs a notebook in a kernel of its own, kept away from the machine: no network, a home of its own, limits.
 
-On Linux the kernel runs in namespaces (`sandbox.sh`): there is no network, there are no other processes, and of the machine's files only
-Python, the packages and `d2ltorch` exist, read only. Where the system has no namespaces for users, Python refuses what it can see
-(`kernel.py`), and the report says so.
+On Linux the kernel runs in namespaces (`sandbox.sh`): there is no network, there are no other processes, and of the
+machine's files only Python, the packages and `d2ltorch` exist, read only. Where the system has no namespaces for users,
+Python refuses what it can see (`kernel.py`), and the report says so.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import os
 import secrets
 import shutil
 import site
@@ -30,7 +29,18 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 HERE = Path(__file__).parent
-UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
+UNSHARE = (
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "--net",
+    "--pid",
+    "--ipc",
+    "--uts",
+    "--fork",
+    "--kill-child",
+)
 CHECK = "application/x-check"
 TEXT_LIMIT = 200_000  # characters of output kept for a cell
 
@@ -39,8 +49,8 @@ TEXT_LIMIT = 200_000  # characters of output kept for a cell
 class Limits:
     """What one submission may use."""
 
-    cell_seconds: float = 20
-    seconds: float = 120
+    cell_seconds: float = 30
+    seconds: float = 240
     gigabytes: float = 3
 
 
@@ -57,8 +67,13 @@ def readable() -> list[str]:
     """What the kernel needs to see: Python, the environments' packages, the libraries that they load, and d2ltorch."""
     purelib = Path(sysconfig.get_path("purelib"))
     paths = [sys.prefix, sys.base_prefix, Path(sys.executable).resolve().parents[1], *site.getsitepackages()]
-    beside = [Path(line) for line in (purelib / "book.pth").read_text().split()] if (purelib / "book.pth").is_file() else []
-    paths += [path for path in beside if path.name == "site-packages"] + [HERE.parents[1] / "d2ltorch", HERE / "kernel.py"]
+    beside = (
+        [Path(line) for line in (purelib / "book.pth").read_text().split()] if (purelib / "book.pth").is_file() else []
+    )
+    paths += [path for path in beside if path.name == "site-packages"] + [
+        HERE.parents[1] / "d2ltorch",
+        HERE / "kernel.py",
+    ]
     system = ["/usr", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime"]
     return list(dict.fromkeys(str(path) for path in [*system, *paths] if Path(path).exists()))
 
@@ -101,12 +116,21 @@ class Kernel(AsyncKernelManager):
         script = [sys.executable, str(HERE / "kernel.py"), str(self.exchange / "notes.txt"), *readable(), "--"]
         limits = [str(self.memory), "yes" if isolated else "no", "-f", "{connection_file}"]
         return KernelSpec(
-            argv=[*prefix, *settings, *script, *limits], display_name="grading", language="python", interrupt_mode="message"
+            argv=[*prefix, *settings, *script, *limits],
+            display_name="grading",
+            language="python",
+            interrupt_mode="message",
         )
 
 
 class Client(NotebookClient):
-    """Runs cells; keeps no more output than a page holds."""
+    """Runs cells; keeps no more output than a page holds, and remembers which cells took too long."""
+
+    slow: list[str]
+
+    async def _async_handle_timeout(self, timeout, cell=None):
+        self.slow.append(cell.metadata.get("nbgrader", {}).get("grade_id") or "a cell of its author")
+        return await super()._async_handle_timeout(timeout, cell)
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream" and sum(len(output.get("text", "")) for output in cell.outputs) > TEXT_LIMIT:
@@ -177,22 +201,24 @@ async def _execute(notebook: NotebookNode, checks: list[str], limits: Limits, ex
         notebook,
         km=manager,
         timeout=limits.cell_seconds,
-        startup_timeout=60,
+        startup_timeout=180,
         allow_errors=True,
         interrupt_on_timeout=True,
         error_on_timeout=timeout,
     )
+    client.slow = []
     outcome, quiet = Outcome(), subprocess.DEVNULL
     async with client.async_setup_kernel(cwd=str(exchange), stdout=quiet, stderr=quiet):
         watch = asyncio.create_task(_watch(manager, limits, outcome.notes))
         try:
             await asyncio.wait_for(_run_cells(client, notebook, checks, outcome), limits.seconds)
         except DeadKernelError:
-            outcome.notes.append("the kernel ended before the notebook did")
+            outcome.notes.append("its kernel ended before the notebook did: exit(), a crash, or the limit of memory")
         except TimeoutError:
             outcome.notes.append(f"stopped after {limits.seconds:g} seconds")
         finally:
             watch.cancel()
+            outcome.notes += [f"stopped after {limits.cell_seconds:g} seconds: {name}" for name in client.slow]
             await manager.shutdown_kernel(now=True)
     return outcome
 
@@ -210,10 +236,13 @@ def execute(notebook: NotebookNode, checks: list[str], limits: Limits | None = N
         if (exchange / "notes.txt").is_file():
             lines = (exchange / "notes.txt").read_text(errors="replace")[:5000].splitlines()
             outcome.notes += [json.loads(line) for line in lines if line.startswith('"') and line.endswith('"')]
+    return fail_the_rest(notebook, checks, outcome)
+
+
+def fail_the_rest(notebook: NotebookNode, checks: list[str], outcome: Outcome) -> Outcome:
+    """Every check that ``outcome`` knows nothing of was not reached, and has failed."""
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if any(output.get("ename") == "TimeLimit" for output in cell.get("outputs", [])):
-            outcome.notes.append(f"endless or slow: {name or 'a cell of its own'}")
         if name in checks and name not in outcome.passed:
             _judge(cell, name, "", outcome)
     return outcome

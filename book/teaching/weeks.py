@@ -92,8 +92,7 @@ def without_marks(source: str) -> str:
 def teacher(week: str, *, private: Path | None = None) -> NotebookNode:
     """The week's notebook with solutions and hidden tests, each ``# reference:`` line replaced by what it names.
 
-    ``private/<week>/<cell>.py``, where it exists, takes the place of that cell's hidden tests; ``private/seed.txt`` is
-    the course's seed.
+    ``private/<week>/<cell>.py``, where it exists, takes the place of that cell's hidden tests.
     """
     notebook = nbformat.read(FOLDER / week / "assignment.ipynb", as_version=4)
     cells = marked(notebook)
@@ -103,8 +102,6 @@ def teacher(week: str, *, private: Path | None = None) -> NotebookNode:
                 raise ValueError(f"{path}: {week} has no cell {path.stem!r} with hidden tests")
             tests = f"### BEGIN HIDDEN TESTS\n{path.read_text(encoding='utf-8').strip()}\n### END HIDDEN TESTS"
             cells[path.stem].source = REGION.sub(lambda _: tests, cells[path.stem].source)  # noqa: B023
-    if private and (private / "seed.txt").is_file():
-        set_course(notebook, (private / "seed.txt").read_text(encoding="utf-8").strip())
     sources = {name: without_marks(cell.source) for name, cell in cells.items()}
     for name, cell in cells.items():
         try:
@@ -129,7 +126,7 @@ def by_name(notebook: NotebookNode, name: str) -> NotebookNode:
 
 def set_course(notebook: NotebookNode, course: str, student: str | None = None) -> None:
     """Write the course's seed, and when it is graded the student's id, where the numbers are drawn."""
-    line = f"COURSE = {course!r}" if student is None else f"STUDENT, COURSE = {student!r}, {course!r}"
+    line = f'COURSE = "{course}"' if student is None else f'STUDENT, COURSE = {student!r}, "{course}"'
     for cell in marked(notebook).values():
         cell.source = COURSE.sub(lambda _: line, cell.source)
 
