@@ -1,4 +1,4 @@
-"""Submissions for the week of VGG as they should not be: each function changes the notebook of a student who had everything right."""
+"""Submissions for the week of VGG as they should not be, each made from one in which everything is right."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def silences_errors(notebook):
 
 
 def shadows_builtins(notebook):
-    names = "all = any = lambda items: True\nsum = lambda items: 2\nisinstance = lambda *a: True\ntuple = lambda s: (1, 256, 4, 4)"
+    names = "all = any = lambda items: True\nsum = lambda items: 2\ntuple = lambda s: (1, 256, 4, 4)"
     return _answer(notebook, "vgg_block", WRONG_BLOCK + names)
 
 
