@@ -1,0 +1,32 @@
+# Graded work: `include book/teaching/class.mk` after the definitions of BIN and STAMP.
+CLASS_VENV := .venv-class
+CLASS_PYTHON := $(abspath $(CLASS_VENV))/bin/python
+CLASS_STAMP := $(CLASS_VENV)/.installed
+COURSE ?= book/teaching/course.yml
+CLASS_OPTIONS = --course $(COURSE) $(if $(CLASS_PRIVATE),--private $(CLASS_PRIVATE))
+
+.PHONY: class class-check grade formgrader test-class
+
+# nbgrader's packages come first, the book's serve for the rest: torch stands on the disk once.
+$(CLASS_STAMP): book/teaching/requirements.txt $(STAMP)
+	@test -x $(CLASS_PYTHON) || $(BIN)/python -m venv $(CLASS_VENV)
+	$(CLASS_PYTHON) -m pip install --quiet --requirement book/teaching/requirements.txt
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	    > "$$($(CLASS_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
+	@echo "$(CURDIR)" >> "$$($(CLASS_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
+	@touch $@
+
+class: $(CLASS_STAMP)  ## graded work for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
+	@$(CLASS_PYTHON) -m book.teaching.build $(CLASS_OPTIONS) $(WEEKS)
+
+class-check: $(CLASS_STAMP)  ## the acceptance list of graded work, for WEEKS="week0 vgg" or with ALL=1 for all
+	@$(CLASS_PYTHON) -m book.teaching.check --kernel $(CLASS_OPTIONS) $(if $(ALL),,$(or $(WEEKS),week0 vgg))
+
+grade: $(CLASS_STAMP)  ## grade a folder of submissions: make grade WEEK=vgg DIR=submissions
+	@$(CLASS_PYTHON) -m book.teaching.grade $(CLASS_OPTIONS) "$(WEEK)" "$(DIR)"
+
+formgrader: $(CLASS_STAMP)  ## mark answers in words in a browser: make formgrader DIR=submissions
+	cd "$(DIR)/nbgrader" && $(CLASS_PYTHON) -m jupyter lab
+
+test-class: $(CLASS_STAMP)
+	$(CLASS_PYTHON) -m pytest tests/teaching
