@@ -17,26 +17,7 @@ from .training import evaluate, train
 __version__ = "2.0.0"
 
 __all__ = [
-    "Animator",
-    "CheckpointError",
-    "DataError",
-    "DataIter",
-    "History",
-    "LayerSummary",
-    "draw_block",
-    "draw_network",
-    "evaluate",
-    "init_xavier",
-    "is_quick",
-    "layer_summary",
-    "load_data_fashion_mnist",
-    "load_trained",
-    "modern_recipe",
-    "probe_images",
-    "report_setup",
-    "show_images",
-    "text_labels",
-    "torchvision",
-    "train",
-    "try_gpu",
-]
+    "Animator", "CheckpointError", "DataError", "DataIter", "History", "LayerSummary", "draw_block", "draw_network",
+    "evaluate", "init_xavier", "is_quick", "layer_summary", "load_data_fashion_mnist", "load_trained", "modern_recipe",
+    "probe_images", "report_setup", "show_images", "text_labels", "torchvision", "train", "try_gpu",
+]  # fmt: skip

@@ -48,16 +48,16 @@ class History:
         ]
 
     def __repr__(self) -> str:
-        where = f"{self.meta.get('device_name', 'unknown device')}, {self.meta.get('precision', '?')}"
-        source = self.meta.get("source", "unknown data")
+        unknown = {"device_name": "unknown device", "precision": "?", "source": "unknown data", "num_examples": 0}
+        meta: dict[str, Any] = unknown | self.meta
+        where = f"{meta['device_name']}, {meta['precision']}; {meta['source']}"
         if not len(self):
-            return f"no epoch finished ({where}; {source})"
-        rate = self.meta.get("num_examples", 0) * len(self) / max(sum(self.seconds), 1e-9)
+            return f"no epoch finished ({where})"
+        rate = meta["num_examples"] * len(self) / max(sum(self.seconds), 1e-9)
         tested = "" if self.test_acc[-1] is None else f", test acc {self.test_acc[-1]:.3f}"
-        epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
         return (
-            f"loss {self.train_loss[-1]:.3f}, train acc {self.train_acc[-1]:.3f}{tested} after {epochs}; "
-            f"{rate:,.0f} examples/s on {where}; {source}"
+            f"loss {self.train_loss[-1]:.3f}, train acc {self.train_acc[-1]:.3f}{tested} after {len(self)} "
+            f"epoch{'s' * (len(self) != 1)}; {rate:,.0f} examples/s on {where}"
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,12 @@ from .plots import Animator
 from .summary import layer_summary, left_as_found
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+EXAMPLES = {
+    "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
+    "schedule": "lambda progress: 1 - progress",
+    "augment": "lambda X: X.flip(3)",
+    "loss": "torch.nn.functional.cross_entropy",
+}
 INTERRUPT_AGAIN_SECONDS = 60  # a second Ctrl-C within them stops "run all" and a sweep, too
 _interrupted_at = float("-inf")
 
@@ -78,13 +85,17 @@ def train(
         MemoryError: the device is full; says what to halve.
     """
     _check_network(net)
+    trainable = any(p.requires_grad for p in net.parameters())
+    require(trainable, ValueError, f"net={type(net).__name__} has no parameter to train (requires_grad)")
     _check_data("train_iter", train_iter)
     if test_iter is not None:
         _check_data("test_iter", test_iter)
     num_epochs = 1 if is_quick() else whole_number("num_epochs", num_epochs, 1)
     lr = real_number("lr", lr, 0.1)
     require(0 < lr < float("inf"), ValueError, f"lr={lr} must be a positive number such as 0.1")
-    _check_functions(optimizer=optimizer, schedule=schedule, augment=augment, loss=loss)
+    for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment, "loss": loss}.items():
+        usable = function is None or callable(function)
+        require(usable, TypeError, f"{name}={function!r} is not a function: give one such as {EXAMPLES[name]}")
     device = train_iter.device if device is None else usable_device(device)
     precision = choose_precision(precision, device, net)
     if device.type == "cpu":
@@ -103,18 +114,13 @@ def train(
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
-            sums = _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision)
+            learnt = _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
             tested = _evaluate(net, test_iter, loss, device, precision) if test_iter else _Sums(device)
-            _check_finite(net, sums, tested, epoch, lr)
-            run.history.add(
-                train_loss=sums.mean_loss,
-                train_acc=sums.accuracy,
-                test_loss=tested.mean_loss,
-                test_acc=tested.accuracy,
-                seconds=seconds,
-                examples_per_second=train_iter.num_examples / seconds,
-            )
+            _check_finite(net, learnt, tested, epoch, lr)
+            row = {"train_loss": learnt.mean_loss, "train_acc": learnt.accuracy}
+            row |= {"test_loss": tested.mean_loss, "test_acc": tested.accuracy, "seconds": seconds}
+            run.history.add(**row, examples_per_second=train_iter.num_examples / seconds)
             run.save()
             left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
             _draw_epoch(plot, run.history, epoch, _time_left(left))
@@ -125,9 +131,6 @@ def train(
             f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the "
             "images, or load smaller ones (resize=). In a notebook, restart the kernel to free what is taken"
         ) from error
-    finally:
-        if plot:
-            plot.finish()
     return run.history
 
 
@@ -169,8 +172,7 @@ def evaluate(
     Returns:
         Loss in nats an example, and accuracy between 0 and 1.
     """
-    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module")
-    _check_types(net)
+    _check_network(net)
     _check_data("data_iter", data_iter)
     if device is None:
         device = next((parameter.device for parameter in net.parameters()), data_iter.device)
@@ -215,16 +217,14 @@ class _Sums:
     @property
     def first_bad(self) -> int | None:
         """The first batch whose loss was not finite, from 0."""
-        bad = [] if self._sums[0].isfinite() else (~torch.stack(self._losses).isfinite()).nonzero().flatten().tolist()
-        return bad[0] if bad else None
+        is_bad = () if self._sums[0].isfinite() else ~torch.stack(self._losses).isfinite()
+        return next((i for i, bad in enumerate(is_bad) if bad), None)
 
-    @property
-    def mean_loss(self) -> float | None:
-        return (self._sums[0] / self._sums[2]).item() if self._losses else None
+    def _mean(self, i: int) -> float | None:
+        return (self._sums[i] / self._sums[2]).item() if self._losses else None
 
-    @property
-    def accuracy(self) -> float | None:
-        return (self._sums[1] / self._sums[2]).item() if self._losses else None
+    mean_loss = property(lambda self: self._mean(0), doc="None for a pass that was not made, as ``accuracy`` is.")
+    accuracy = property(lambda self: self._mean(1))
 
 
 class _CrossEntropy:
@@ -240,19 +240,19 @@ class _CrossEntropy:
         return f"cross-entropy, label smoothing {self.label_smoothing:g}"
 
 
-def _make_optimizer(optimizer, net: nn.Module, lr: float) -> torch.optim.Optimizer:
-    """The optimiser over ``net``'s parameters, at the rate ``lr``."""
+def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The optimiser over ``net``'s parameters at the rate ``lr``; groups with rates of their own keep their ratio."""
     if optimizer is None:
         # A fused step of a scaled float16 run needs no answer of the GPU.
         fused = True if next(net.parameters()).device.type == "cuda" else None
         made = torch.optim.SGD(net.parameters(), lr=lr, fused=fused)
     else:
         made = optimizer(net.parameters())
-    fits = isinstance(made, torch.optim.Optimizer)
-    require(fits, TypeError, f"optimizer returned {made!r}: it must return a torch.optim optimiser of the parameters")
+    is_one = isinstance(made, torch.optim.Optimizer)
+    require(is_one, TypeError, f"optimizer returned {made!r}: give a function such as {EXAMPLES['optimizer']}")
     own = {id(parameter) for parameter in net.parameters()}
     strange = sum(id(p) not in own for group in made.param_groups for p in group["params"])
-    cure = "use the ones that it is called with, as in lambda parameters: torch.optim.SGD(parameters, 0.1)"
+    cure = f"use the ones that it is called with, as in {EXAMPLES['optimizer']}"
     require(not strange, ValueError, f"optimizer={optimizer!r} holds {strange} parameters that are not net's: {cure}")
     largest = max(float(group["lr"]) for group in made.param_groups) or 1.0
     for group in made.param_groups:
@@ -287,35 +287,20 @@ def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tenso
     fits = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
     need = f"it must return logits of ({len(y)}, classes)"
     require(fits, ValueError, f"net returns {shape} for {len(y)} examples: {need}")
-    classes = data_iter.num_classes
-    require(
-        logits.shape[1] >= classes,
-        ValueError,
-        f"net returns {logits.shape[1]} logits an example for labels 0 to {classes - 1}: give it num_classes={classes}",
-    )
+    few, classes = logits.shape[1], data_iter.num_classes
+    cure = f"give it num_classes={classes}"
+    require(few >= classes, ValueError, f"net returns {few} logits an example for labels 0 to {classes - 1}: {cure}")
     return logits
 
 
-def _check_network(net: nn.Module) -> None:
+def _check_network(net: Any) -> None:
     require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module")
     parameters = dict(net.named_parameters())
     lazy = [name for name, p in parameters.items() if isinstance(p, nn.parameter.UninitializedParameter)]
     require(not lazy, ValueError, f"net has a lazy layer without weights ({lazy[:1]}): run one batch through it first")
-    _check_types(net)
-    trainable = any(p.requires_grad for p in parameters.values())
-    require(trainable, ValueError, f"net={type(net).__name__} has no parameter to train (requires_grad)")
-
-
-def _check_types(net: nn.Module) -> None:
-    odd = [
-        f"{name} is {str(p.dtype).removeprefix('torch.')}"
-        for name, p in net.named_parameters()
-        if p.dtype != torch.float32
-    ]
+    odd = [f"{n} is {str(p.dtype).removeprefix('torch.')}" for n, p in parameters.items() if p.dtype != torch.float32]
     require(
-        not odd,
-        ValueError,
-        f"net has weights that are not float32 ({', '.join(odd[:1])}): net.float(); precision= sets the arithmetic",
+        not odd, ValueError, f"net is not float32 ({', '.join(odd[:1])}): net.float(); precision= sets the arithmetic"
     )
 
 
@@ -324,56 +309,40 @@ def _check_data(name: str, data_iter: object) -> None:
     require(isinstance(data_iter, DataIter), TypeError, f"{name} is a {type(data_iter).__name__}: {cure}")
 
 
-def _check_functions(**functions: object) -> None:
-    examples = {
-        "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
-        "schedule": "lambda progress: 1 - progress",
-        "augment": "lambda X: X.flip(3)",
-        "loss": "torch.nn.functional.cross_entropy",
-    }
-    for name, function in functions.items():
-        is_usable = function is None or callable(function)
-        require(is_usable, TypeError, f"{name}={function!r} is not a function: give one such as {examples[name]}")
-
-
 def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device) -> None:
     """A batch of one, which batch norm cannot train on, is found before the first epoch and not at its end."""
-    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    if train_iter.num_examples % train_iter.batch_size != 1 or not norms:
-        return
+    count, batch_size = train_iter.num_examples, train_iter.batch_size
     modes = {module: module.training for module in net.modules()}
+    norms = [m for m in modes if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    if count % batch_size != 1 or not norms:
+        return
     with left_as_found(net), torch.no_grad():
         for module, mode in modes.items():
             module.training = mode
         try:
             net(train_iter.examples([0])[0].to(device))
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                return  # a network that does not fit: the first batch says how
-            works = next(b for b in range(train_iter.batch_size + 1, 10**9) if train_iter.num_examples % b != 1)
-            raise ValueError(
-                f"batch_size={train_iter.batch_size} leaves a last batch of one of {train_iter.num_examples:,} "
-                f"examples, and batch norm cannot train on a single value a channel: give batch_size={works}"
-            ) from None
-        except RuntimeError:
-            return
+        except (RuntimeError, ValueError) as error:
+            if "more than 1 value per channel" in str(error):  # else the first batch says what is wrong
+                works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
+                raise ValueError(
+                    f"batch_size={batch_size} leaves a last batch of one of {count:,} examples, and batch norm cannot "
+                    f"train on a single value a channel: give batch_size={works}"
+                ) from None
 
 
-def _check_finite(net: nn.Module, sums: _Sums, tested: _Sums, epoch: int, lr: float) -> None:
+def _check_finite(net: nn.Module, learnt: _Sums, tested: _Sums, epoch: int, lr: float) -> None:
     """Refuse a diverged epoch before anything of it is saved."""
-    broken = [name for name, value in net.named_parameters() if not value.isfinite().all()]
-    broken += [name for name, value in net.named_buffers() if value.isnan().any()]
-    if sums.first_bad is not None:
-        where = f"the loss is not finite in epoch {epoch + 1}, batch {sums.first_bad + 1}"
-    elif broken:
-        where = f"{broken[0]} is not finite after epoch {epoch + 1}"
+    broken = [f"{name} is" for name, value in net.named_parameters() if not value.isfinite().all()]
+    broken += [f"{name} is" for name, value in net.named_buffers() if value.isnan().any()]
+    if learnt.first_bad is not None:
+        broken = [f"in batch {learnt.first_bad + 1} the loss is"]
     elif tested.first_bad is not None:
-        where = f"the test loss is not finite after epoch {epoch + 1}"
-    else:
-        return
-    raise FloatingPointError(
-        f"{where}: try a smaller learning rate than lr={lr:g}, a warm-up in schedule, another augment or "
-        "initialisation, or precision='float32'"
+        broken.append("the test loss is")
+    require(
+        not broken,
+        FloatingPointError,
+        f"{''.join(broken[:1])} not finite in epoch {epoch + 1}: try a smaller learning rate than lr={lr:g}, a warm-up "
+        "in schedule, another augment or initialisation, or precision='float32'",
     )
 
 
@@ -403,7 +372,7 @@ def _make_animator(animator: bool | Animator, num_epochs: int, history: History)
         return None
     if animator is True:
         legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
-        xlim = (1, max(2, num_epochs))
+        xlim = (0.9, max(2, num_epochs) + 0.1)  # the markers at the ends are whole
         animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)
     for epoch in range(len(history)):
         _draw_epoch(animator, history, epoch, "resumed" if len(history) < num_epochs else "")
