@@ -18,6 +18,7 @@ TUNING = Path(__file__).with_name("tuning.jsonl")
 ABLATION = Path(__file__).with_name("ablation.jsonl")
 PAGE = ROOT / "book" / "results.md"
 FIGURES = ROOT / "book" / "static" / "results"
+CARDS = ROOT / "book" / "static" / "cards"
 
 
 def page(records: list[dict]) -> str:
@@ -379,12 +380,11 @@ def main() -> None:
     draw_accuracy_cost(records, FIGURES / "accuracy-cost.svg")
     draw_curves(records, FIGURES / "curves.svg")
     draw_all_wrong(records, FIGURES / "all-wrong.png")
-    cards = ROOT / "book" / "static" / "cards"
-    cards.mkdir(parents=True, exist_ok=True)
+    CARDS.mkdir(parents=True, exist_ok=True)
     for network in NETWORKS:
-        draw_card(network, cards / f"{network}.png")
+        draw_card(network, CARDS / f"{network}.png")
     PAGE.write_text(page(records), encoding="utf-8")
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    print(f"wrote {PAGE.name}")
 
 
 if __name__ == "__main__":
