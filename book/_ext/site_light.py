@@ -14,6 +14,9 @@ import struct
 from pathlib import Path
 
 import tinycss2
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 STYLES = (
     "basic.css",
@@ -42,6 +45,15 @@ LEFT_OUT += ("styles/theme.css", "vendor/fontawesome/webfonts/*.woff2")
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js", "search_order.js")
 # What Bootstrap's script adds to a page, and no page holds when it is built.
 ADDED_BY_SCRIPTS = "show fade collapsing tooltip tooltip-inner tooltip-arrow bs-tooltip-auto bs-tooltip-top bs-tooltip-bottom"
+
+# The theme's measuring of every block that could scroll, on load; custom.js does it where the reader is.
+MEASURES_ALL = '"complete"===document.readyState?I():window.addEventListener("load",I)'
+# The theme's own start leaves "auto", so that a dark page would first be light and then be styled a second time.
+THEME = """<script>
+    document.documentElement.dataset.mode = localStorage.getItem("mode") || "auto";
+    document.documentElement.dataset.theme = {light: "light", dark: "dark"}[document.documentElement.dataset.mode]
+      || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  </script>"""
 
 LINK = re.compile(r'\s*<link\b[^>]*\b(?:rel="stylesheet"|as="script"|as="style")[^>]*>')
 SCRIPT = re.compile(r"\s*<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
@@ -183,6 +195,8 @@ def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> 
         return "" if matches(address_in(match[0]), known) else match[0]
 
     def keep_script(match: re.Match) -> str:
+        if "dataset.mode = localStorage" in match["text"]:
+            return "\n  " + THEME
         address = address_in(match["attributes"])
         known = (*SCRIPTS, *LEFT_OUT, "book.js", *SEARCH)
         if matches(address, known) if address else NEEDLESS.search(match["attributes"] + match["text"]):
@@ -233,6 +247,9 @@ def lighten_site(app, exception) -> None:
     sheets = [path.read_text(encoding="utf-8") for name in STYLES for path in sorted(aside.glob(name))]
     css = shrink_icons("\n".join(usable_rules(sheet, words) for sheet in sheets), aside, static)
     (static / "book.css").write_text(css, encoding="utf-8")
+    if MEASURES_ALL not in scripts["scripts/pydata-sphinx-theme.js"]:
+        logger.warning("the theme's script has changed: does it still measure every block on load?", type="light")
+    scripts["scripts/pydata-sphinx-theme.js"] = scripts["scripts/pydata-sphinx-theme.js"].replace(MEASURES_ALL, "0")
     javascript = "\n;\n".join(re.sub(r"//# sourceMappingURL=.*", "", script) for script in scripts.values())
     (static / "book.js").write_text(javascript, encoding="utf-8")
     names = ("book.css", "book.js", "formulae/formulae.css")
