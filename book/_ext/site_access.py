@@ -46,7 +46,17 @@ def require_alt(app, doctree) -> None:
             logger.warning("a picture without alternative text", location=image, type="access")
 
 
+SHORT_CELL = 20  # lines; what is no longer stays on one sheet of paper
+
+
+def mark_short_cells(app, doctree) -> None:
+    for block in doctree.findall(nodes.literal_block):
+        if "cell_input" in block.parent.get("classes", []) and block.astext().count("\n") < SHORT_CELL:
+            block.parent["classes"].append("short")
+
+
 def setup(app):
+    app.connect("doctree-read", mark_short_cells)
     app.connect("doctree-read", require_alt)
     app.connect("html-page-context", repair_page, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-import struct
 from pathlib import Path
 
 import tinycss2
+from PIL import Image
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,6 @@ STYLES = (
 SCRIPTS = (
     "documentation_options.js",
     "doctools.js",
-    "sphinx_highlight.js",
     "clipboard.min.js",
     "copybutton.js",
     "scripts/sphinx-book-theme.js",
@@ -41,8 +40,8 @@ SCRIPTS = (
 )
 # Icons are in the fonts; folds are the browser's own; tabs and code run in a cloud are in no page.
 LEFT_OUT = ("scripts/fontawesome.js", "togglebutton.js", "togglebutton.css", "design-tabs.js", "sphinx-thebe.*")
-LEFT_OUT += ("styles/theme.css", "vendor/fontawesome/webfonts/*.woff2")
-SEARCH = ("searchtools.js", "language_data.js", "searchindex.js", "search_order.js")
+LEFT_OUT += ("sphinx_highlight.js", "searchtools.js", "language_data.js", "styles/theme.css", "vendor/fontawesome/webfonts/*.woff2")
+SEARCH = ("search-data.js", "search.js")  # site_search.py
 # What Bootstrap's script adds to a page, and no page holds when it is built.
 ADDED_BY_SCRIPTS = "show fade collapsing tooltip tooltip-inner tooltip-arrow bs-tooltip-auto bs-tooltip-top bs-tooltip-bottom"
 
@@ -157,15 +156,25 @@ def address_in(tag: str) -> str:
 
 @functools.cache
 def picture_size(path: Path) -> tuple[float, float] | None:
-    """Width and height of a PNG or an SVG, in CSS pixels."""
-    if path.suffix == ".png" and path.is_file():
-        with path.open("rb") as file:
-            head = file.read(24)
-        return struct.unpack(">II", head[16:24]) if head[:8] == b"\x89PNG\r\n\x1a\n" else None
+    """Width and height of a picture, in CSS pixels."""
     if path.suffix == ".svg" and path.is_file():
         box = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', path.read_text(encoding="utf-8")[:2000])
         return (float(box[1]), float(box[2])) if box else None
+    if path.suffix in {".png", ".webp"} and path.is_file():
+        with Image.open(path) as picture:
+            return picture.size
     return None
+
+
+def compress_pictures(folder: Path) -> None:
+    """Beside each PNG of the book's figures, the same pixels as WebP: a third less."""
+    for path in folder.glob("*.png"):
+        target = path.with_suffix(".webp")
+        if not target.exists() or target.stat().st_mtime < path.stat().st_mtime:
+            with Image.open(path) as picture:
+                picture.save(target, lossless=True, quality=60, method=3)
+        if target.stat().st_size >= path.stat().st_size:
+            target.unlink()
 
 
 def place_images(html: str, folder: Path) -> str:
@@ -176,7 +185,11 @@ def place_images(html: str, folder: Path) -> str:
     def place(match: re.Match) -> str:
         nonlocal first
         tag = re.sub(r'\s(?:loading|decoding|fetchpriority)="[^"]*"', "", match[0]).rstrip(" />").removesuffix("/")
-        size = picture_size((folder / address_in(tag)).resolve())
+        picture = (folder / address_in(tag)).resolve()
+        if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
+            picture = picture.with_suffix(".webp")
+            tag = re.sub(r'(src="[^"]*)\.png"', r'\1.webp"', tag)
+        size = picture_size(picture)
         if size and " width=" not in tag and " style=" not in tag:
             tag += f' width="{size[0]:.0f}" height="{size[1]:.0f}"'
         if match.start() > start:
@@ -198,7 +211,7 @@ def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> 
         if "dataset.mode = localStorage" in match["text"]:
             return "\n  " + THEME
         address = address_in(match["attributes"])
-        known = (*SCRIPTS, *LEFT_OUT, "book.js", *SEARCH)
+        known = (*SCRIPTS, *LEFT_OUT, "book.js", "searchindex.js", *SEARCH)
         if matches(address, known) if address else NEEDLESS.search(match["attributes"] + match["text"]):
             return ""
         return match[0]
@@ -213,8 +226,7 @@ def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> 
         lines.append(f'<link rel="stylesheet" href="{versioned("formulae/formulae.css")}">')
     lines.append(f'<script defer src="{versioned("book.js")}"></script>')
     if is_search:
-        lines += [f'<script defer src="{root}_static/{name}"></script>' for name in SEARCH if "index" not in name]
-        lines.append(f'<script defer src="{root}searchindex.js"></script>')
+        lines += [f'<script defer src="{versioned(name)}"></script>' for name in SEARCH]
     first = head.find("<link") if "<link" in head else len(head)
     return head[:first] + "\n".join(lines) + "\n" + head[first:] + "</head>" + body
 
@@ -242,8 +254,8 @@ def lighten_site(app, exception) -> None:
     pages = [page for page in sorted(out.rglob("*.html")) if "_static" not in page.parts and page.name != "index.html"]
     texts = {page: page.read_text(encoding="utf-8") for page in pages}
     scripts = {name: (aside / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    search = [(static / name).read_text(encoding="utf-8") for name in SEARCH if (static / name).exists()]
-    words = words_of([*texts.values()], [*search, *(text for name, text in scripts.items() if "bootstrap" not in name)])
+    search = (static / "search.js").read_text(encoding="utf-8")
+    words = words_of([*texts.values()], [search, *(text for name, text in scripts.items() if "bootstrap" not in name)])
     sheets = [path.read_text(encoding="utf-8") for name in STYLES for path in sorted(aside.glob(name))]
     css = shrink_icons("\n".join(usable_rules(sheet, words) for sheet in sheets), aside, static)
     (static / "book.css").write_text(css, encoding="utf-8")
@@ -252,8 +264,9 @@ def lighten_site(app, exception) -> None:
     scripts["scripts/pydata-sphinx-theme.js"] = scripts["scripts/pydata-sphinx-theme.js"].replace(MEASURES_ALL, "0")
     javascript = "\n;\n".join(re.sub(r"//# sourceMappingURL=.*", "", script) for script in scripts.values())
     (static / "book.js").write_text(javascript, encoding="utf-8")
-    names = ("book.css", "book.js", "formulae/formulae.css")
+    names = ("book.css", "book.js", "formulae/formulae.css", *SEARCH)
     versions = {n: hashlib.sha256((static / n).read_bytes()).hexdigest()[:8] for n in names if (static / n).exists()}
+    compress_pictures(out / "_images")
     for page, html in texts.items():
         light = lighten(html, page_root(html), versions, page.stem == "search")
         page.write_text(place_images(light, page.parent), encoding="utf-8")

@@ -46,3 +46,36 @@ addEventListener("DOMContentLoaded", () => {
   for (const block of document.querySelectorAll(SCROLLS)) observer.observe(block);
   addEventListener("resize", () => near.forEach(measure));
 });
+
+// A page that is opened from the search shows the words that were asked for; Escape hides them again.
+addEventListener("DOMContentLoaded", () => {
+  const query = new URLSearchParams(location.search).get("highlight");
+  if (!query || !CSS.highlights) return;
+  const patterns = query.split(/[^\p{L}\p{N}×]+/u).filter((word) => word.length > 1).map((word) =>
+    word.replace(/(?<=\p{L}{4})(?:s|ing|ed|e|y)$/u, "").replace(/(?<=\d)[×x](?=\d)/, "\\s*[×x]\\s*"));
+  if (!patterns.length) return;
+  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${patterns.join("|")})\\p{L}*`, "giu");
+  const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  const found = new Highlight();
+  while (walker.nextNode()) {
+    for (const match of walker.currentNode.data.matchAll(pattern)) {
+      const range = new Range();
+      range.setStart(walker.currentNode, match.index);
+      range.setEnd(walker.currentNode, match.index + match[0].length);
+      found.add(range);
+    }
+  }
+  CSS.highlights.set("search", found);
+  addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights.delete("search"));
+});
+
+// A link into something folded opens it.
+const unfold = () => {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+    fold.open = true;
+    if (fold === target || fold.parentElement.closest("details") === null) target.scrollIntoView();
+  }
+};
+addEventListener("DOMContentLoaded", unfold);
+addEventListener("hashchange", unfold);
