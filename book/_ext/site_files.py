@@ -1,13 +1,8 @@
-"""Publish what a page asks for, and nothing else.
-
-Formulae need no other host: sphinx-mathjax-offline carries all of MathJax 3, 24 MB, of which a page
-needs one script, the fonts that it names, and now and then a TeX extension.
-"""
+"""Publish what a page asks for, and nothing else."""
 
 from __future__ import annotations
 
 import gc
-import importlib.util
 import json
 import re
 import shutil
@@ -16,27 +11,6 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 SHARED_TAG = re.compile(r'<meta [^>]*(?:name="description"|property="og:|name="twitter:)[^>]*>')
-PUBLISHED = ("tex-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")
-
-
-def mathjax_folder() -> Path:
-    """Where the installed sphinx-mathjax-offline keeps MathJax."""
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("sphinx-mathjax-offline is missing; install requirements.txt")
-    return Path(spec.origin).parent / "static" / "mathjax"
-
-
-def publish_mathjax(app) -> None:
-    source, target = mathjax_folder(), Path(app.outdir) / "_static" / "mathjax"
-    for name in PUBLISHED:
-        if (target / name).exists():
-            continue
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_dir():
-            shutil.copytree(source / name, target / name)
-        else:
-            shutil.copy2(source / name, target / name)
 
 
 def drop_unread_files(app) -> None:
@@ -48,10 +22,8 @@ def drop_unread_files(app) -> None:
             path.unlink()
     for path in static.rglob("*.map"):
         path.unlink()
-    shutil.rmtree(static / "locales", ignore_errors=True)
-    for path in static.rglob("*.ttf"):  # a second format of each icon font, for browsers of before 2014
-        if path.with_suffix(".woff2").exists():
-            path.unlink()
+    for folder in ("locales", "vendor", "mathjax"):
+        shutil.rmtree(static / folder, ignore_errors=True)
 
 
 ENTRANCE = """<!DOCTYPE html>
@@ -91,7 +63,7 @@ def publish_ledger(app) -> None:
 
 def finish_site(app, exception) -> None:
     if exception is None and app.builder.format == "html":
-        for step in (publish_mathjax, drop_unread_files, publish_ledger, write_entrance):
+        for step in (drop_unread_files, publish_ledger, write_entrance):
             step(app)
 
 
@@ -112,16 +84,16 @@ def outdated_by_static_files(app, env, added, changed, removed) -> list[str]:
         return []
     for folder in (Path(app.confdir) / name for name in app.config.html_static_path):
         for source in folder.rglob("*"):
-            built = Path(app.outdir) / "_static" / source.relative_to(folder)
-            if source.is_file() and built.exists() and source.read_bytes() != built.read_bytes():
-                return sorted(env.found_docs)
+            for built in (Path(app.outdir) / "_static", Path(app.doctreedir) / "static"):
+                copy = built / source.relative_to(folder)
+                if source.is_file() and copy.exists() and source.read_bytes() != copy.read_bytes():
+                    return sorted(env.found_docs)
     return []
 
 
 def setup(app):
     # A build makes millions of objects and keeps most of them: looking for garbage takes a fifth of its time.
     gc.set_threshold(200_000, 20, 20)
-    app.config.mathjax_path = "mathjax/tex-chtml.js"
     app.connect("env-get-outdated", outdated_by_static_files)
     app.connect("build-finished", finish_site, priority=900)
     app.connect("config-inited", place_not_found_page)

@@ -1,0 +1,167 @@
+"""Every page of the built site in a real browser: at three widths, in both themes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from browsing import CHAPTERS, MISSING, PAGES, SITE, WIDTHS, fold_problems, needs_browser, use_theme, violations, visit
+
+pytestmark = [pytest.mark.browser, needs_browser]
+
+
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex", MISSING])
+def test_page_in_the_browser(tab, axe_source, name):
+    """Nothing fails to load, folds open, nothing is wider than the screen, WCAG 2.1 AA holds."""
+    visit(tab, name)
+    problems = list(tab.complaints)
+    if name == MISSING:
+        assert "not found" in tab.title().lower() or "404" in tab.inner_text("article"), tab.title()
+        home = tab.locator("a.navbar-brand").first
+        assert tab.request.get(home.evaluate("a => a.href")).status == 200
+        problems += tab.evaluate(
+            "getComputedStyle(document.querySelector('.bd-main')).display != 'flex' ? ['unstyled'] : []"
+        )
+    if name in CHAPTERS:
+        problems += fold_problems(tab)
+        cells = tab.locator("div.cell_input div.highlight").count()
+        buttons = tab.locator("div.cell_input button.copybtn").count()
+        if not 0 < cells == buttons:
+            problems.append(f"{cells} code cells, {buttons} copy buttons")
+        problems += tab.evaluate(
+            "() => [...document.querySelectorAll('div.cell_input pre')]"
+            ".filter(e => !e.closest('details') && e.scrollWidth > e.clientWidth + 1)"
+            ".map(e => `code that scrolls sideways: ${e.innerText.slice(0, 80)}`)"
+        )
+    if tab.locator("mjx-merror").count():
+        problems.append("a formula that TeX cannot read")
+    tab.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    for label, width in WIDTHS.items():
+        tab.set_viewport_size({"width": width, "height": 900})
+        found = tab.evaluate("document.documentElement.scrollWidth")
+        if found > width:
+            problems.append(f"{label}: the page is {found} pixels wide")
+    problems += tab.evaluate(
+        "() => [...document.querySelectorAll('article img')]"
+        ".filter(i => i.getBoundingClientRect().width > innerWidth)"
+        ".map(i => `phone: ${i.src} is wider than the screen`)"
+    )
+    problems += tab.evaluate(
+        "() => [...document.querySelectorAll('article img')]"
+        ".filter(i => i.naturalWidth && Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
+        ".map(i => `phone: ${i.src.slice(-60)} is out of proportion`)"
+    )
+    problems += tab.evaluate(
+        "() => [...document.querySelectorAll('.prev-next-area a')]"
+        ".filter(a => a.scrollWidth > a.clientWidth)"
+        ".map(a => `phone: the link to ${a.title || a.innerText} is cut off`)"
+    )
+    # One of each kind of code token is tested below; thousands would take most of the time.
+    tab.evaluate(
+        "document.querySelectorAll('div.highlight pre, mjx-container').forEach(e => { e.textContent = e.textContent })"
+    )
+    tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
+    problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
+    tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
+    use_theme(tab, "dark")
+    problems += [f"dark wide, {line}" for line in violations(tab, axe_source, True)]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_code_colours(site, tab, axe_source, theme):
+    """Every kind of code token in the book, once, on the background of a code cell."""
+    kinds = sorted(
+        {
+            kind
+            for name in CHAPTERS
+            for kind in re.findall(r'<span class="(\w{1,3})">', (site / f"{name}.html").read_text(encoding="utf-8"))
+        }
+    )
+    visit(tab, (CHAPTERS or PAGES)[0], theme=theme)
+    use_theme(tab, theme)
+    tab.evaluate(
+        "kinds => { document.querySelector('div.cell_input div.highlight pre').innerHTML ="
+        " kinds.map(k => `<span class=\"${k}\">word</span>`).join(' ');"
+        " document.querySelector('article').replaceChildren(document.querySelector('div.cell')) }",
+        kinds,
+    )
+    assert not violations(tab, axe_source, only_colours=True)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_formulae_are_accessible(tab, axe_source, theme):
+    """The chapter with the most formulae, as readers get it."""
+    name = max(PAGES, key=lambda page: (SITE / f"{page}.html").read_text(encoding="utf-8").count('class="math '))
+    visit(tab, name, theme=theme)
+    use_theme(tab, theme)
+    assert tab.locator("mjx-container mjx-assistive-mml").count() == tab.locator("mjx-container").count() > 0
+    tab.evaluate("document.querySelectorAll('div.highlight pre').forEach(e => { e.textContent = e.textContent })")
+    tab.wait_for_timeout(700)
+    assert not violations(tab, axe_source)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_theme_button_and_contrast(tab, theme):
+    visit(tab, PAGES[0], theme=theme)
+    use_theme(tab, theme)
+    before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    tab.locator("button.theme-switch-button:visible").first.click()
+    mode = tab.evaluate("document.documentElement.dataset.mode")
+    assert mode in {"light", "dark"}
+    chosen = tab.evaluate("document.documentElement.dataset.theme")
+    after = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert chosen == mode and (after == before) == (mode == theme), f"{mode} chosen: {before} became {after}"
+    tab.evaluate("localStorage.clear()")
+    level = sum(int(n) for n in re.findall(r"\d+", before)[:3]) / 3
+    assert (level > 200) == (theme == "light"), f"{theme}: background {before}"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_copy_button_copies_the_code(tab, name):
+    visit(tab, name)
+    cell = tab.locator("div.cell_input div.highlight").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    tab.wait_for_function("navigator.clipboard.readText().then(text => text.length > 0)")
+    copied = tab.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == cell.locator("pre").inner_text().strip()
+
+
+def test_next_and_previous_by_clicking(tab):
+    visit(tab, PAGES[0])
+    tab.locator("a.right-next").click()
+    tab.wait_for_url(f"**/{PAGES[1]}.html")
+    tab.locator("a.left-prev").click()
+    tab.wait_for_url(f"**/{PAGES[0]}.html")
+
+
+def test_keyboard_reaches_search_content_and_buttons(tab):
+    visit(tab, (CHAPTERS or PAGES)[0])
+    wanted = {
+        "the link that skips to the text": "#pst-skip-link a",
+        "the theme button": "button.theme-switch-button",
+        "the Colab menu": ".dropdown-launch-buttons button",
+        "a code cell": "div.cell pre, div.cell .copybtn",
+    }
+    reached = set()
+    for _ in range(80):
+        tab.keyboard.press("Tab")
+        reached |= set(
+            tab.evaluate("wanted => Object.keys(wanted).filter(k => document.activeElement.matches(wanted[k]))", wanted)
+        )
+        if len(reached) == len(wanted):
+            break
+    assert reached == set(wanted)
+    positive = tab.evaluate("[...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex > 0).length")
+    assert positive == 0, "a positive tabindex takes the keyboard out of reading order"
+
+
+def test_first_paint_within_a_second(tab):
+    name = (CHAPTERS or PAGES)[0]
+    paints = []
+    for _ in range(3):
+        visit(tab, name)
+        tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+        paints.append(tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+    assert min(paints) < 1000, f"first paint after {paints} ms"
