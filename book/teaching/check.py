@@ -134,11 +134,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weeks", nargs="*", help="all weeks of the plan when none is named")
     course.add_options(parser)
+    parser.add_argument("--kernel", action="store_true", help="with nbgrader and real kernels, too")
     parser.add_argument("--verbose", action="store_true", help="print which check caught which mistake")
     options = parser.parse_args()
-    bad = 0
-    for week in course.read(options.course).pick(" ".join(options.weeks)):
+    bad, plan = 0, course.read(options.course)
+    for week in plan.pick(" ".join(options.weeks)):
         problems = check_week(week, verbose=options.verbose, private=options.private)
+        if options.kernel:
+            from book.teaching import acceptance  # nbgrader is in .venv-class only
+
+            problems += acceptance.check_with_nbgrader(week, plan, options.private)
         bad += len(problems)
         print(f"{week.name}: {week.points} points, {len(weeks.mistakes(week.name))} planted mistakes,", end=" ")
         print("in order" if not problems else f"{len(problems)} problems", *problems, sep="\n  - ")

@@ -27,6 +27,7 @@ class Week:
     points: float
     questions: dict[str, dict[str, Any]]  # name -> level (1 to 3) and minutes
     objectives: dict[str, list[str]]  # words of one objective -> the questions that train it
+    shown: tuple[str, ...] = ()  # questions whose answer the chapter itself prints, on purpose
 
     @property
     def minutes(self) -> int:

@@ -89,8 +89,10 @@ def without_marks(source: str) -> str:
     return REGION.sub(lambda region: region[3], source)
 
 
-def teacher(week: str, *, private: Path | None = None) -> NotebookNode:
+def teacher(week: str, *, private: Path | None = None, expand: bool = True) -> NotebookNode:
     """The week's notebook with solutions and hidden tests, each ``# reference:`` line replaced by what it names.
+
+    ``expand=False`` leaves these lines as they are.
 
     ``private/<week>/<cell>.py``, where it exists, takes the place of that cell's hidden tests.
     """
@@ -98,10 +100,12 @@ def teacher(week: str, *, private: Path | None = None) -> NotebookNode:
     cells = marked(notebook)
     if private:
         for path in sorted((private / week).glob("*.py")):
-            if path.stem not in cells or "### BEGIN HIDDEN TESTS" not in cells[path.stem].source:
-                raise ValueError(f"{path}: {week} has no cell {path.stem!r} with hidden tests")
-            tests = f"### BEGIN HIDDEN TESTS\n{path.read_text(encoding='utf-8').strip()}\n### END HIDDEN TESTS"
+            if path.stem not in cells or "-hidden" not in path.stem:
+                raise ValueError(f"{path}: {week} has no cell of hidden tests named {path.stem!r}")
+            tests = f"### BEGIN HIDDEN TESTS\n{path.read_text(encoding='utf-8').strip()}\n### END HIDDEN TESTS\n"
             cells[path.stem].source = REGION.sub(lambda _: tests, cells[path.stem].source)  # noqa: B023
+    if not expand:
+        return notebook
     sources = {name: without_marks(cell.source) for name, cell in cells.items()}
     for name, cell in cells.items():
         try:
