@@ -1,6 +1,6 @@
 """LeNet learns for an epoch: what every system, Python and PyTorch that the package promises must manage.
 
-    python -m tests.smoke 2.5.    # and the version of torch starts like this
+python -m tests.smoke 2.5.    # and the version of torch starts like this
 """
 
 import sys
@@ -17,8 +17,9 @@ def main(torch_version: str = "") -> None:
     if not torch.__version__.startswith(torch_version):
         raise SystemExit(f"torch is {torch.__version__}, not {torch_version}*")
     torch.manual_seed(0)
-    net = definitions("lenet")["lenet"](activation=nn.ReLU)
-    train_iter, test_iter = d2lt.load_data_fashion_mnist(32, num_train=5000, num_test=1000)
+    net = definitions("lenet")["lenet"](activation=nn.ReLU, pool=nn.MaxPool2d)
+    net.apply(d2lt.init_xavier)
+    train_iter, test_iter = d2lt.load_data_fashion_mnist(16, num_train=5000, num_test=1000)
     history = d2lt.train(net, train_iter, test_iter, num_epochs=1, lr=0.1)
     print(f"{sys.platform}, Python {sys.version.split()[0]}, torch {torch.__version__}: {train_iter.source}")
     print(d2lt.layer_summary(net, (1, 1, 28, 28)))
