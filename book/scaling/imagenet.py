@@ -1,7 +1,8 @@
 """From a chapter to ImageNet: train a chapter's network on a folder of images, on any number of GPUs and hosts.
 
-    python -m book.scaling.imagenet --chapter resnet --network resnet50 --data FOLDER                     # one GPU
-    torchrun --standalone --nproc-per-node=gpu --max-restarts=3 -m book.scaling.imagenet --chapter …      # a host's
+    python -m book.scaling.imagenet --chapter resnet --network resnet50 --data FOLDER    # one GPU
+    export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1    # before torchrun: all GPUs of a host
+    torchrun --standalone --nproc-per-node=gpu --max-restarts=3 -m book.scaling.imagenet --chapter …
 
 FOLDER holds train/CLASS/ and val/CLASS/ with image files. The recipe is the one of torchvision's weights
 ResNet50_Weights.IMAGENET1K_V2 (https://github.com/pytorch/vision/issues/3995) without MixUp, CutMix, repeated
@@ -30,6 +31,7 @@ from book.notebooks import definitions
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # https://github.com/pytorch/pytorch/issues/135712
 CHAPTERS = Path(__file__).parents[2] / "chapters"
 TO_TENSOR = [
     v2.PILToTensor(),
@@ -205,6 +207,10 @@ def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Op
 
 def start_processes() -> torch.device:
     """Join the processes that torchrun started, or be the only one; returns this process's device."""
+    if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and os.environ.get(FRESH_STORE) != "1":
+        raise SystemExit(
+            f"--max-restarts: restarted workers would look for those that died; export {FRESH_STORE}=1 first"
+        )
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:

@@ -65,7 +65,7 @@ def torchrun(*arguments) -> str:
         "--nproc-per-node=2",
         *map(str, arguments),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", imagenet.FRESH_STORE: "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -99,6 +99,13 @@ def test_a_killed_worker_costs_its_epoch_and_nothing_else(images, two_processes,
     killed = torch.load(file)
     assert killed["history"] == two_processes["history"]
     assert all(torch.equal(killed["net"][name], weight) for name, weight in two_processes["net"].items())
+
+
+def test_restarts_that_would_hang_are_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    monkeypatch.delenv(imagenet.FRESH_STORE, raising=False)
+    with pytest.raises(SystemExit, match="export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 first"):
+        imagenet.start_processes()
 
 
 def test_an_interrupted_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
