@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -76,3 +77,16 @@ def shift_and_mirror(X: torch.Tensor, fraction: float = 1 / 14) -> torch.Tensor:
     columns = torch.where(mirrored, columns.flip(1), columns)
     padded = padded.gather(2, rows[:, None, :, None].expand(-1, channels, -1, padded.shape[3]))
     return padded.gather(3, columns[:, None, None, :].expand(-1, channels, height, -1))
+
+
+def load_trained(net: nn.Module, name: str) -> bool:
+    """Load the weights that the modern recipe has trained for the chapter ``name``; False where there are none.
+
+    They lie in ``book/results/weights/`` as float16 and come from the ledger's run named beside them.
+    """
+    path = Path(__file__).parents[1] / "book" / "results" / "weights" / f"{name}.pt"
+    if not path.exists():
+        return False
+    weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    net.load_state_dict({key: value.float() if value.is_floating_point() else value for key, value in weights.items()})
+    return True
