@@ -129,16 +129,44 @@ def test_loop_by_hand_takes_the_steps_of_gradient_descent(chapter, capsys):
 def test_signal_and_gradient_shrink_through_sigmoids_only(chapter):
     X, y = torch.rand(64, 1, 28, 28) * torch.rand(64, 1, 1, 1), torch.arange(64) % 10
     ratios = {}
-    for activation in (nn.Sigmoid, nn.ReLU):
+    for name, (activation, gain) in chapter["contestants"].items():
         torch.manual_seed(0)
-        net = chapter["lenet"](activation=activation)
-        net.apply(d2lt.init_xavier)
-        signal, gradient = chapter["signal_and_gradient"](net, X, y)
-        assert len(signal) == len(gradient) == 5
-        ratios[activation] = (signal[-1] / signal[0], gradient[0] / gradient[-1])
+        net = chapter["lenet"](activation=activation).apply(chapter["xavier_times"](gain))
+        signal, passed_back, gradient = chapter["signal_and_gradient"](net, X, y)
+        assert len(signal) == len(passed_back) == len(gradient) == 5
+        ratios[name] = (signal[-1] / signal[0], passed_back[-1] / passed_back[0])
         assert not any(layer._forward_hooks for layer in net)
-    assert ratios[nn.Sigmoid][0] < 0.02 < ratios[nn.ReLU][0]
-    assert ratios[nn.Sigmoid][1] < 0.05 < ratios[nn.ReLU][1]
+    assert ratios["sigmoid"][0] < 0.02 < min(ratios[name][0] for name in ratios if name != "sigmoid")
+    assert 128 < ratios["sigmoid"][1] / ratios["tanh"][1] < 512  # four slopes of a quarter: 256
+
+
+def test_what_is_passed_back_does_not_depend_on_the_batch_size(chapter):
+    torch.manual_seed(0)
+    net, X, y = chapter["lenet"](activation=nn.Tanh), torch.rand(8, 1, 28, 28), torch.arange(8)
+    once = chapter["signal_and_gradient"](net, X, y)[1]
+    twice = chapter["signal_and_gradient"](net, X.repeat(2, 1, 1, 1), y.repeat(2))[1]
+    assert once == pytest.approx(twice, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [28, 56, 112])
+def test_networks_for_other_sizes(chapter, size):
+    X = torch.rand(2, 1, size, size)
+    assert chapter["dense_network"](size)(X).shape == chapter["lenet_for"](size)(X).shape == (2, 10)
+    averaged = chapter["lenet_for"](size, averaged=True)
+    assert averaged(X).shape == (2, 10) and num_params(averaged) == 61_706
+    if size == 28:
+        assert num_params(chapter["same_maps"](size)) == 3_692_640
+        plain = chapter["lenet"](activation=nn.ReLU)
+        plain.load_state_dict(averaged.state_dict())
+        torch.testing.assert_close(plain(X), averaged(X))  # at 28 pixels averaging to 5 × 5 is the average pooling
+
+
+def test_the_papers_start_is_uniform_over_the_inputs(chapter):
+    torch.manual_seed(0)
+    net = chapter["lenet5_1998"]().apply(chapter["init_1998"])
+    for layer, inputs in ((net[1], 25), (net[9], 400), (net[12], 120)):
+        assert 0.9 * 2.4 / inputs < layer.weight.abs().max() <= 2.4 / inputs
+        assert not layer.bias.any()
 
 
 def test_loss_of_a_blind_network_is_ln_10():
@@ -147,18 +175,18 @@ def test_loss_of_a_blind_network_is_ln_10():
 
 
 def test_solutions_by_arithmetic():
-    # exercise 5: a mean of batch means
+    # a mean of batch means
     assert round(39 * 0.8 / 40, 4) == 0.78 and round(0.8 * 9984 / 10_000, 4) == 0.7987
-    # exercise 10: a softmax too many
+    # a softmax too many
     assert round(-math.log(math.e / (math.e + 9)), 4) == 1.4612
-    # exercise 7: parameters with kernels of 3 and 7
+    # parameters with kernels of 3 and 7
     for k, pixels, total in ((3, 6, 81_194), (7, 4, 46_874)):
         kernels = 6 * (k * k + 1) + 16 * (6 * k * k + 1)
         assert kernels + (16 * pixels**2 + 1) * 120 + 10_164 + 850 == total
 
 
 def test_receptive_field(chapter):
-    """Exercise 4: one number of the last maps depends on 16 × 16 pixels."""
+    """One number of the last maps depends on 16 × 16 pixels."""
     X = torch.rand(1, 1, 28, 28, requires_grad=True)
     chapter["lenet"]()[:6](X)[0, 0, 2, 2].backward()
     rows, columns = (X.grad[0, 0] != 0).nonzero().unbind(dim=1)
