@@ -18,6 +18,7 @@ CODE_TAGS = {"setup", "imports", "definition", "hide-input", "hide-cell", "nbval
 TEXT_TAGS = {"ledger"}
 LONGEST_CELL = 25
 FOLDED = {"hide-input", "hide-cell"}
+FOLDED_EVERYWHERE = {"alexnet", "vgg", "nin"}  # chapters of the second edition's form; the others follow
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`[^`\n]+`")
 
@@ -99,7 +100,8 @@ def test_metadata_is_clean(path):
     assert notebook.metadata.accelerator == "GPU"
     assert notebook.metadata.kernelspec == {"display_name": "Python 3", "language": "python", "name": "python3"}
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags", "mystnb"}, show(cell)
+        folding = {"jupyter", "cellView"} if "hide-cell" in cell.metadata.get("tags", []) else set()
+        assert set(cell.metadata) <= {"tags", "mystnb", *folding}, show(cell)
         assert not cell.get("attachments"), show(cell)
         if "mystnb" in cell.metadata:
             assert set(cell.metadata.mystnb) == {"image"} == {*cell.metadata.mystnb}, show(cell)
@@ -223,6 +225,60 @@ def test_exercises_have_solutions(path):
     coded = [cell for cell in code_cells(path) if "hide-cell" in cell.metadata.get("tags", [])]
     assert source.count("<details>") + len(coded) >= 5
     assert len(coded) >= 2, "at least two exercises are solved in code"
+
+
+def test_solutions_are_folded_in_every_front_end(path):
+    """The site folds ``hide-cell``, JupyterLab ``jupyter.*_hidden``, Colab ``cellView`` under the cell's title."""
+    for cell in code_cells(path):
+        if "hide-cell" in cell.metadata.get("tags", []) and path.stem in FOLDED_EVERYWHERE:
+            assert cell.metadata.get("jupyter") == {"source_hidden": True, "outputs_hidden": True}, show(cell)
+            assert cell.metadata.get("cellView") == "form", show(cell)
+            assert cell.source.startswith("#@title "), show(cell)
+
+
+def questions(path: Path) -> list[tuple[str, dict[str, str], dict[str, str]]]:
+    """The section *Check yourself*: each question, its four answers, and what is said of each."""
+    source = "\n\n".join(cell.source for cell in text_cells(path))
+    _, found, section = source.partition("\n## Check yourself\n")
+    parts = re.split(r"^\*\*\d+\. (.+)\*\*$", section.split("\n## ")[0], flags=re.MULTILINE)[1:] if found else []
+    answer = re.compile(r"^- \(([a-d])\) (.+)$", re.MULTILINE)
+    asked = []
+    for question, body in zip(parts[::2], parts[1::2]):
+        offered, _, judged = body.partition("<details><summary>Answers</summary>")
+        asked.append((question, dict(answer.findall(offered)), dict(answer.findall(judged.split("</details>")[0]))))
+    return asked
+
+
+def test_check_yourself_can_be_exported(path):
+    """Six questions with four answers each, every answer judged and one of them right: a quiz is made of them."""
+    asked = questions(path)
+    if path.stem not in FOLDED_EVERYWHERE and not asked:
+        pytest.skip("no questions yet")
+    assert len(asked) == 6
+    for question, offered, judged in asked:
+        assert question.endswith("?"), question
+        assert list(offered) == list(judged) == ["a", "b", "c", "d"], question
+        assert sum(verdict.startswith("Right: ") for verdict in judged.values()) == 1, question
+        assert all(re.match(r"(Right|Wrong): \S", verdict) for verdict in judged.values()), question
+    places = {letter for _, _, judged in asked for letter, verdict in judged.items() if verdict.startswith("Right")}
+    assert len(places) >= 3, "the right answer is nearly always in the same place"
+
+
+def test_exercises_say_how_hard_and_how_long(path):
+    source = "\n\n".join(cell.source for cell in text_cells(path))
+    exercises = source.partition("\n## Exercises\n")[2] or source.partition("## Exercises")[2]
+    found = re.findall(r"^\*\*(\d+)\.\*\*(?: (★{1,3}) · (\d+) minutes)?", exercises, re.MULTILINE)
+    if path.stem not in FOLDED_EVERYWHERE and not any(level for _, level, _ in found):
+        pytest.skip("no levels yet")
+    assert [int(number) for number, _, _ in found] == list(range(1, len(found) + 1)) and len(found) >= 8
+    assert all(level and minutes for _, level, minutes in found)
+    objectives = text_cells(path)[0].source
+    asked = {
+        int(n) for group in re.findall(r"\[exercises? ([\d, and]+)\]", objectives) for n in re.findall(r"\d+", group)
+    }
+    bullets = [line for line in objectives.splitlines() if line.startswith("- ")]
+    assert all("](#exercises)" in line for line in bullets), "an objective without an exercise"
+    assert asked <= set(range(1, len(found) + 1))
 
 
 def test_checked_cells_are_the_rule(path):
