@@ -18,6 +18,7 @@ CODE_TAGS = {"setup", "imports", "definition", "hide-input", "hide-cell", "nbval
 TEXT_TAGS = {"ledger"}
 LONGEST_CELL = 25
 FOLDED = {"hide-input", "hide-cell"}
+FOLDED_EVERYWHERE = {"alexnet", "vgg", "nin"}  # chapters of the second edition's form; the others follow
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 INLINE_CODE = re.compile(r"`[^`\n]+`")
 

@@ -47,6 +47,57 @@ def test_blocks_halve_the_image_and_double_the_channels():
     assert shapes == [(64, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (512, 7, 7)]
 
 
+@pytest.mark.parametrize("name", ["vgg11", "vgg13", "vgg16", "vgg19"])
+def test_the_flat_list_builds_the_same_layers_as_the_pairs(name):
+    arch = VGG["vgg_configurations"][name]
+    entries = VGG["as_list"](arch)
+    assert entries == torchvision_list(name)
+    with torch.device("meta"):
+        from_list = VGG["features_from_list"](entries)
+    flat = [layer for block in on_meta(arch)[:5] for layer in block]
+    assert [str(layer) for layer in flat] == [str(layer) for layer in from_list]
+
+
+def torchvision_list(name: str) -> list[int | str]:
+    """torchvision's own list for this network, from its module of builders."""
+    letter = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}[name]
+    return torchvision.models.vgg.cfgs[letter]
+
+
+def test_a_network_from_a_list_learns_and_shares_nothing():
+    torch.manual_seed(0)
+    features = VGG["features_from_list"]([8, 12, "M", 16, "M"], in_channels=3)
+    X = torch.rand(2, 3, 16, 16)
+    assert features(X).shape == (2, 16, 4, 4)
+    features(X).sum().backward()
+    assert all(parameter.grad is not None for parameter in features.parameters())
+    assert num_params(features) == 9 * (3 * 8 + 8 * 12 + 12 * 16) + 8 + 12 + 16
+
+
+def test_he_start_keeps_the_signal_through_sixteen_layers():
+    torch.manual_seed(0)
+    thin = tuple((n, c // 8) for n, c in VGG["vgg_configurations"]["vgg16"])
+    net = VGG["vgg"](thin, image_size=32, num_hidden=128).eval()
+    X = torch.rand(16, 1, 32, 32)
+    with torch.no_grad():
+        before = net(X).std(dim=0).mean()
+        net.apply(VGG["init_he"])
+        after = net(X).std(dim=0).mean()
+    assert after > 1e-2 > before
+
+
+def test_a_verdict_needs_all_seeds(capsys):
+    VGG["verdict"]("a beats b", torch.tensor([2.0, 3.0]), torch.tensor([1.0, 1.0]))
+    VGG["verdict"]("a beats b", [2.0, 0.0], [1.0, 1.0])
+    VGG["verdict"]("a beats b", [0.0, 1.0], [1.0, 1.0])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "a beats b: 2 of 2 seeds, yes",
+        "a beats b: 1 of 2 seeds, undecided",
+        "a beats b: 0 of 2 seeds, no",
+    ]
+
+
 @pytest.mark.parametrize("image_size", [32, 64, 96, 224])
 @pytest.mark.parametrize("num_classes", [10, 7])
 def test_logits_at_every_image_size(image_size, num_classes):
