@@ -21,7 +21,7 @@ from .data import (
 from .draw import draw_block, draw_network
 from .hardware import report_setup
 from .history import History
-from .recipes import init_xavier, modern_recipe
+from .recipes import init_xavier, load_trained, modern_recipe
 from .summary import LayerSummary, layer_summary
 from .train import evaluate, train
 
@@ -41,6 +41,7 @@ __all__ = [
     "is_quick",
     "layer_summary",
     "load_data_fashion_mnist",
+    "load_trained",
     "modern_recipe",
     "probe_images",
     "report_setup",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -20,6 +21,23 @@ def init_xavier(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def load_trained(net: nn.Module, name: str) -> bool:
+    """Load the weights that the book's modern recipe has trained, and say whether there were any.
+
+    Reads ``book/results/weights/<name>.pt`` beside the package: a dictionary with ``state_dict`` (float16 tensors) and
+    ``row``, the line of the ledger that they come from.
+
+    Args:
+        net: the network of chapter ``name``; changed only where weights were found.
+        name: the chapter's file name without its ending, for example ``"densenet"``.
+    """
+    path = Path(__file__).parent.parent / "book" / "results" / "weights" / f"{name}.pt"
+    if not path.exists():
+        return False
+    net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    return True
 
 
 def modern_recipe(lr: float = 2e-3, weight_decay: float = 5e-2, augment: bool = True) -> dict:

@@ -1,0 +1,91 @@
+"""The chapters' definitions, taken out of the notebooks, so that what is tested is what is printed."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from d2ltorch import torchvision
+
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+NAMES = ("lenet", "alexnet", "vgg", "nin", "googlenet", "batch_norm", "resnet", "densenet")  # in the book's order
+
+
+@functools.cache
+def _source(name: str) -> str:
+    cells = json.loads((CHAPTERS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    wanted = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and {"imports", "definition"} & set(cell["metadata"].get("tags", []))
+    ]
+    return "\n\n".join(wanted)
+
+
+def definitions(name: str) -> dict[str, Any]:
+    """Run the cells of ``chapters/<name>.ipynb`` tagged ``imports`` or ``definition``, in order and nothing else.
+
+    Returns the namespace they leave. Each call starts from an empty one.
+    """
+    namespace: dict[str, Any] = {"__name__": f"chapters.{name}"}
+    exec(compile(_source(name), f"chapters/{name}.ipynb", "exec"), namespace)
+    return namespace
+
+
+def num_params(net: nn.Module) -> int:
+    """The parameters of ``net``, each counted once."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def stage_shapes(net: nn.Module, *shape: int) -> list[tuple[int, ...]]:
+    """What each stage of ``net`` makes of an input of ``shape``, without the batch axis; moves ``net`` to meta."""
+    X, shapes = torch.empty(shape, device="meta"), []
+    for stage in net.to("meta"):
+        X = stage(X)
+        shapes.append(tuple(X.shape[1:]))
+    return shapes
+
+
+def assert_same_logits(chapter: dict[str, Any], name: str, expected: int) -> None:
+    """The chapter's ``name``, with torchvision's random weights copied in, counts and answers as torchvision's does."""
+    theirs, weights = chapter["torchvision_reference"](name, pretrained=False)
+    ours = chapter[name](in_channels=3, num_classes=1000).eval()
+    assert weights == "random"
+    assert num_params(ours) == num_params(theirs) == expected
+    chapter["copy_weights"](theirs, ours)
+    X = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = theirs(X)
+        assert logits.std() > 1e-3  # a network that answers the same to everything would prove nothing
+        assert (ours(X) - logits).abs().max() <= 1e-5
+
+
+def assert_random_weights_without_a_network(chapter: dict[str, Any], name: str, monkeypatch, capsys) -> None:
+    """The switch for pretrained weights goes on with random ones where they cannot be fetched, and says so."""
+    build = getattr(torchvision.models, name)
+
+    def refuse(*args, weights=None):
+        if weights is not None:
+            raise OSError("no route to host")
+        return build()
+
+    monkeypatch.setattr(torchvision.models, name, refuse)
+    net, weights = chapter["torchvision_reference"](name, pretrained=True)
+    assert weights == "random" and not net.training
+    assert "could not fetch" in capsys.readouterr().out
+
+
+def fit(net: nn.Module, X: torch.Tensor, y: torch.Tensor, optimizer, steps: int, until: float = 0.0) -> torch.Tensor:
+    """Train on one batch for ``steps`` steps, or until the loss is below ``until``; returns the last loss."""
+    for _ in range(steps):
+        loss = F.cross_entropy(net(X), y)
+        if loss < until:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss
