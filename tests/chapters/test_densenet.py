@@ -118,6 +118,28 @@ def test_scaled_reuse_sees_a_silenced_source():
     assert all(torch.equal(value, before[name]) for name, value in block.state_dict().items())
 
 
+def test_a_source_taken_away_is_no_longer_read_by_that_reader_alone():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 6, 3), DenseBlock(3, 6, 2), DENSENET["transition_block"](12, 4)).eval()
+    before = copy.deepcopy(net.state_dict())
+    tail = DENSENET["without_source"](net, 1, 2, 1)  # layer 2 no longer reads layer 1
+    X, other = torch.rand(1, 6, 5, 5), torch.rand(1, 8, 5, 5)
+    changed = other.clone()
+    changed[:, 6:8] += 1
+    assert torch.equal(tail[0].layers[1](other), tail[0].layers[1](changed))
+    assert torch.equal(tail[0](X)[:, :8], net[1](X)[:, :8]) and not torch.equal(tail[0](X), net[1](X))
+    follows = DENSENET["without_source"](net, 1, 4, 0)[1][2].weight
+    assert not follows[:, :6].any() and torch.equal(follows[:, 6:], net[2][2].weight[:, 6:])
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_the_plain_chain_has_densenets_depth():
+    chain, net = DENSENET["plain_chain"](), DENSENET["densenet"]()
+    depths = [sum(isinstance(m, nn.Conv2d) for m in some.modules()) for some in (chain, net)]
+    assert depths == [20, 20]
+    assert chain(torch.rand(2, 1, 96, 96)).shape == (2, 10)
+
+
 def test_gradient_by_layer_leaves_the_network_as_it_was():
     net = DENSENET["small_densenet"](4).eval()
     before = copy.deepcopy(net.state_dict())

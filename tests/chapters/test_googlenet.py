@@ -59,6 +59,41 @@ def test_keywords(in_channels, num_classes):
     assert net(torch.empty(2, in_channels, 64, 64, device="meta")).shape == (2, num_classes)
 
 
+def test_dropout_is_a_keyword_and_adds_no_parameter():
+    net = on_meta(GOOGLENET["googlenet"], dropout=0.4)
+    assert [m.p for m in net.modules() if isinstance(m, nn.Dropout)] == [0.4]
+    assert num_params(net) == 5_977_530
+    assert not [m for m in on_meta(GOOGLENET["googlenet"]).modules() if isinstance(m, nn.Dropout)]
+
+
+def test_a_silenced_branch_puts_out_zeros_and_leaves_the_network_alone():
+    torch.manual_seed(0)
+    net = GOOGLENET["two_blocks"](GOOGLENET["Inception"], 4, lambda r: r[0] + r[1][1] + r[2][1] + r[3]).eval()
+    X = torch.rand(2, 1, 32, 32)
+    before = net(X)
+    cut = GOOGLENET["without_branch"](net, 1, 2)
+    blocks = [m for m in cut.modules() if isinstance(m, GOOGLENET["Inception"])]
+    first, second = (block(torch.rand(2, block.branch1[0].in_channels, 8, 8)) for block in blocks)
+    assert not second[:, 48:56].any() and second[:, :48].any() and first[:, 24:28].any()
+    assert torch.equal(net(X), before) and not torch.equal(cut(X), before)
+
+
+def test_the_two_heads_differ_in_the_head_alone():
+    average, dense = (GOOGLENET["five_blocks"](head) for head in ("average", "dense"))
+    X = torch.rand(2, 1, 32, 32)
+    assert average(X).shape == dense(X).shape == (2, 10)
+    assert num_params(dense) - num_params(average) == 10 * 96 * 15
+
+
+def test_steps_until_counts_steps_and_stops():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    y = torch.tensor([0, 1] * 8)
+    batch = (y[:, None].float() * 2 - 1) * torch.ones(16, 16), y
+    assert GOOGLENET["steps_until"](net, [batch], 100.0, 50) == 10  # ten batches are needed in any case
+    assert GOOGLENET["steps_until"](net, [batch], 0.0, 7) == 7
+
+
 def test_every_convolution_has_its_relu_the_stem_too():
     net = GOOGLENET["googlenet"]()
     modules = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ReLU)]

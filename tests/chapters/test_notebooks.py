@@ -278,3 +278,61 @@ def test_checked_cells_are_the_rule(path):
     cells = code_cells(path)
     ignored = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
     assert len(ignored) <= len(cells) // 2, f"{len(ignored)} of {len(cells)} cells are not compared"
+
+
+SECOND_EDITION = ("googlenet", "resnet", "densenet")  # chapters with what the tests below ask for
+
+
+def test_solutions_are_folded_in_every_front_end(path):
+    """On the site by the tag, in JupyterLab by ``jupyter``, in Colab by ``cellView`` and a title."""
+    for cell in code_cells(path):
+        folded = "hide-cell" in cell.metadata.get("tags", [])
+        if path.stem in SECOND_EDITION and folded:
+            assert cell.metadata.get("jupyter") == {"source_hidden": True, "outputs_hidden": True}, show(cell)
+            assert cell.metadata.get("cellView") == "form", show(cell)
+            assert cell.source.startswith("#@title Exercise "), show(cell)
+        if not folded:
+            assert "jupyter" not in cell.metadata and "cellView" not in cell.metadata, show(cell)
+
+
+QUESTION = re.compile(
+    r"^\*\*(\d)\. .+?\*\*\n\n"
+    r"((?:- \([abcd]\) .+\n){4})\n"
+    r"<details><summary>Answers</summary>\n\n"
+    r"((?:- \([abcd]\) (?:Right|Wrong): .+\n){4})\n"
+    r"</details>$",
+    re.MULTILINE,
+)
+
+
+def test_six_questions_to_check_yourself(path):
+    """The form that the quizzes are made from: four answers, one of them right, a reason for each."""
+    if path.stem not in SECOND_EDITION:
+        pytest.skip("no questions yet")
+    (cell,) = [cell for cell in text_cells(path) if cell.source.startswith("## Check yourself")]
+    questions = QUESTION.findall(cell.source)
+    assert [number for number, _, _ in questions] == list("123456")
+    assert cell.source.count("<details>") == 6
+    for number, answers, reasons in questions:
+        assert re.findall(r"\((.)\)", answers)[:1] == ["a"], number
+        assert [line[3] for line in answers.splitlines()] == list("abcd"), number
+        assert [line[3] for line in reasons.splitlines()] == list("abcd"), number
+        assert reasons.count(") Right:") == 1, number
+
+
+def test_exercises_have_level_and_minutes(path):
+    if path.stem not in SECOND_EDITION:
+        pytest.skip("no levels yet")
+    source = "\n".join(cell.source for cell in text_cells(path))
+    exercises = source[source.index("## Exercises") :]
+    numbers = re.findall(r"^\*\*(\d+)\.\*\* \*[A-Z][^*]*, ★{1,3}, \d+ minutes\.\*", exercises, re.MULTILINE)
+    assert numbers == [str(i) for i in range(1, len(numbers) + 1)] and len(numbers) >= 8
+    assert len(re.findall(r"^\*\*\d+\.\*\*", exercises, re.MULTILINE)) == len(numbers)
+
+
+def test_paragraphs_are_short(path):
+    if path.stem not in SECOND_EDITION:
+        pytest.skip("not yet")
+    for cell in text_cells(path):
+        for paragraph in re.split(r"\n\n|\n(?=- )", cell.source):
+            assert len(paragraph.split()) < 170, paragraph[:80]

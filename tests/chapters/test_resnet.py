@@ -129,6 +129,31 @@ def test_gradient_by_layer_leaves_the_network_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+def test_resnext50_is_torchvisions():
+    theirs, _ = RESNET["torchvision_reference"]("resnext50_32x4d", pretrained=False)
+    ours = RESNET["resnet50"](in_channels=3, num_classes=1000, block=RESNET["ResNeXtBlock"]).eval()
+    assert num_params(ours) == 25_028_904
+    RESNET["copy_weights"](theirs, ours)
+    X = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert (ours(X) - theirs(X)).abs().max() <= 1e-5
+
+
+def test_hes_start_keeps_a_vectors_length_through_relus():
+    torch.manual_seed(0)
+    net = nn.Sequential(*[m for _ in range(10) for m in (nn.Linear(256, 256), nn.ReLU())]).apply(RESNET["init_he"])
+    X = torch.randn(512, 256)
+    with torch.no_grad():
+        ratio = net(X).square().mean() / F.relu(X).square().mean()
+    assert 0.5 < ratio < 2
+
+
+def test_warm_up_rises_over_the_first_fifth():
+    assert RESNET["warm_up"](0) == pytest.approx(0.01)
+    assert RESNET["warm_up"](0.1) == pytest.approx(0.51)
+    assert RESNET["warm_up"](0.2) == RESNET["warm_up"](1.0) == 1
+
+
 def test_option_a_sizes_of_the_paper():
     for depth, expected in ((20, 269_722), (56, 853_018)):
         net = RESNET["small_resnet"](depth, RESNET["ResidualA"], num_channels=16, in_channels=3)
