@@ -17,8 +17,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 # An address is taken as it is typed: make expands nothing in it, and no shell ever reads it.
-unexport URL
+unexport URL SITE
 export REPOSITORY_URL := $(value URL)
+export SITE_URL := $(value SITE)
 
 .PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
         clean publish-check set-repository linkcheck
@@ -68,6 +69,8 @@ test-site: book
 
 test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
 	$(BIN)/python -m pytest tests -m colab
+
+include book/teaching/class.mk
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
 	$(BIN)/python -m book.results.execute $(ARGS)

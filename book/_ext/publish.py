@@ -18,13 +18,20 @@ ROOT = Path(__file__).resolve().parents[2]
 REPEATED_IN = [
     "_config.yml",
     "CITATION.cff",
-    "README.md",
+    "*.md",
     "pyproject.toml",
     "book/*.md",
     "book/*.ipynb",
+    "book/teaching/**/*.yml",
+    "book/teaching/**/*.md",
+    "book/teaching/**/*.ipynb",
     "chapters/*.ipynb",
     "d2ltorch/*.py",
+    ".github/**/*.yml",
 ]
+# No host gives anybody a name with an underscore, so nobody can put code where an address that is not set yet leads.
+UNSET = "https://github.com/your_name/"
+ADDRESS = re.compile(r"https://(?P<host>[a-z0-9-]+(\.[a-z0-9-]+)+)/(?P<path>[A-Za-z0-9]+(-[A-Za-z0-9]+)*(/\w[\w.-]*)+)")
 
 
 def settings() -> dict:
@@ -32,43 +39,55 @@ def settings() -> dict:
 
 
 def base_url(url: str) -> str:
-    """Where GitHub Pages serves a repository."""
+    """Where GitHub Pages serves a repository; empty for another host, whose address only its owner knows."""
+    if not url.startswith("https://github.com/"):
+        return ""
     owner, name = url.removeprefix("https://github.com/").split("/")
     site = f"https://{owner.lower()}.github.io/"
     return site if f"{name}/".lower() == site.removeprefix("https://") else f"{site}{name}/"
 
 
-def set_repository(url: str) -> int:
-    url = url.strip().rstrip("/").removesuffix(".git")
-    if not re.fullmatch(r"https://github\.com/[A-Za-z0-9]+(-[A-Za-z0-9]+)*/\w[\w.-]*", url):
-        print(f"URL={url!r} is not of the form https://github.com/owner/name; nothing was changed")
+def set_repository(url: str, site: str = "") -> int:
+    """Write the repository's address, and that of the site, wherever they are repeated; 0 where that was done."""
+    url, site = url.strip().rstrip("/").removesuffix(".git"), site.strip()
+    found = ADDRESS.fullmatch(url)
+    if not found or (found["host"] == "github.com" and found["path"].count("/") != 1):
+        print(f"URL={url!r} is not of the form https://github.com/owner/name or https://host/owner/name; nothing was changed")
+        return 1
+    new_base = site.rstrip("/") + "/" if site else base_url(url)
+    if not re.fullmatch(r"https://[\w.-]+/([\w.-]+/)*", new_base):
+        print(f"SITE={site!r} is not where {found['host']} serves the site, such as https://you.pages.org/name/; nothing was changed")
         return 1
     old = settings()
     old_url, old_base = old["repository"]["url"].rstrip("/"), old["html"]["baseurl"]
-    # Colab's and raw.githubusercontent's addresses hold the path alone.
-    old_path, path = (u.removeprefix("https://github.com/") for u in (old_url, url))
-    changes = [(re.escape(old_base), base_url(url)), (rf"{re.escape(old_path)}(?![\w-])", path)]
-    for pattern in REPEATED_IN:
-        for file in sorted(ROOT.glob(pattern)):
-            text = file.read_text(encoding="utf-8")
-            new = text
-            for before, after in changes:
-                new = re.sub(before, after, new)
-            if new != text:
-                file.write_text(new, encoding="utf-8")
-                print(f"changed {file.relative_to(ROOT)}")
-    print(f"the book is at {url} and will be served at {base_url(url)}")
+    changes = [(re.escape(old_base), new_base), (rf"{re.escape(old_url)}(?![\w-])", url)]
+    if found["host"] == "github.com":  # Colab's and raw.githubusercontent's addresses hold the path alone
+        changes.append((rf"{re.escape(old_url.split('/', 3)[3])}(?![\w-])", found["path"]))
+    for file in sorted({file for pattern in REPEATED_IN for file in ROOT.glob(pattern)}):
+        text = new = file.read_text(encoding="utf-8")
+        for before, after in changes:
+            new = re.sub(before, lambda _, after=after: after, new)
+        if new != text:
+            file.write_text(new, encoding="utf-8")
+            print(f"changed {file.relative_to(ROOT)}")
+    print(f"the book is at {url} and will be served at {new_base}")
     return 0
 
 
-def answers(url: str) -> bool:
-    """Whether a reader can clone the repository without an account."""
-    command = ["git", "-c", "credential.helper=", "ls-remote", "--exit-code", url, "HEAD"]
+def answers(url: str, ref: str = "HEAD") -> bool:
+    """Whether a reader can clone the repository without an account, at ``ref``."""
+    command = ["git", "-c", "credential.helper=", "ls-remote", "--exit-code", url, ref]
     try:
         asked = subprocess.run(command, capture_output=True, timeout=30, env=os.environ | {"GIT_TERMINAL_PROMPT": "0"})
     except subprocess.TimeoutExpired:
         return False
     return asked.returncode == 0
+
+
+def tag() -> str:
+    """The tag that the notebooks' first cells install: that of the package's version."""
+    source = (ROOT / "d2ltorch" / "__init__.py").read_text(encoding="utf-8")
+    return "v" + re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)[1]
 
 
 def check() -> int:
@@ -82,7 +101,9 @@ def check() -> int:
 
     print(f"repository.url  {url}")
     print(f"html.baseurl    {base}")
-    if base != base_url(url):
+    if url.startswith(UNSET):
+        problems.append("the address is not set: make set-repository URL=https://github.com/you/yours")
+    elif base_url(url) and base != base_url(url):
         print(f"  (GitHub Pages would serve it at {base_url(url)}; right if you have a domain)")
     remote = git("remote", "get-url", "origin")
     remote = re.sub(r"^git@github\.com:", "https://github.com/", remote).removesuffix(".git")
@@ -94,13 +115,15 @@ def check() -> int:
         problems.append(f"this clone comes from {remote}: run make set-repository URL={remote}")
     elif not answers(url):
         problems.append(f"{url} does not answer as a public repository: every first cell would install from there")
+    elif not answers(url, f"refs/tags/{tag()}"):
+        problems.append(f"{url} has no tag {tag()}, which every first cell installs: git tag {tag()}, then push it")
     if git("branch", "--show-current") not in {"", config["repository"]["branch"]}:
         problems.append(f"publish from the branch {config['repository']['branch']}")
     if git("status", "--porcelain"):
         problems.append("there are uncommitted changes")
     for notebook in sorted([*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("book/*.ipynb")]):
-        if f"git+{url}" not in notebook.read_text(encoding="utf-8"):
-            problems.append(f"{notebook.name} installs from another address")
+        if f"git+{url}@{tag()}\\"" not in notebook.read_text(encoding="utf-8"):
+            problems.append(f"{notebook.name} installs from another address or another tag")
     print("before going live:")
     for problem in problems:
         print(f"  ✗ {problem}")
@@ -114,5 +137,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["check"]:
         sys.exit(check())
     if sys.argv[1:] == ["set"]:
-        sys.exit(set_repository(os.environ.get("REPOSITORY_URL", "")))
+        sys.exit(set_repository(os.environ.get("REPOSITORY_URL", ""), os.environ.get("SITE_URL", "")))
     sys.exit(__doc__)

@@ -40,10 +40,18 @@ SCRIPTS = (
 )
 # Icons are in the fonts; folds are the browser's own; tabs and code run in a cloud are in no page.
 LEFT_OUT = ("scripts/fontawesome.js", "togglebutton.js", "togglebutton.css", "design-tabs.js", "sphinx-thebe.*")
-LEFT_OUT += ("sphinx_highlight.js", "searchtools.js", "language_data.js", "styles/theme.css", "vendor/fontawesome/webfonts/*.woff2")
+LEFT_OUT += (
+    "sphinx_highlight.js",
+    "searchtools.js",
+    "language_data.js",
+    "styles/theme.css",
+    "vendor/fontawesome/webfonts/*.woff2",
+)
 SEARCH = ("search-data.js", "search.js")  # site_search.py
 # What Bootstrap's script adds to a page, and no page holds when it is built.
-ADDED_BY_SCRIPTS = "show fade collapsing tooltip tooltip-inner tooltip-arrow bs-tooltip-auto bs-tooltip-top bs-tooltip-bottom"
+ADDED_BY_SCRIPTS = (
+    "show fade collapsing tooltip tooltip-inner tooltip-arrow bs-tooltip-auto bs-tooltip-top bs-tooltip-bottom"
+)
 
 # The theme's measuring of every block that could scroll, on load; custom.js does it where the reader is.
 MEASURES_ALL = '"complete"===document.readyState?I():window.addEventListener("load",I)'

@@ -35,7 +35,7 @@ def copy(tmp_path, monkeypatch):
     origin = ["remote", "add", "origin", publish.settings()["repository"]["url"]]
     for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "copy"], origin):
         subprocess.run([*git, *arguments], cwd=tmp_path, check=True)
-    monkeypatch.setattr(publish, "answers", lambda url: True)
+    monkeypatch.setattr(publish, "answers", lambda url, ref="HEAD": True)
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     return publish, tmp_path
 
@@ -47,8 +47,8 @@ def test_one_command_moves_the_book_to_another_address(copy, capsys):
     for file in folder.rglob("*"):
         if file.is_file() and ".git" not in file.parts:
             text = file.read_text(encoding="utf-8")
-            assert "d2ltorch/d2ltorch" not in text, f"{file.name} keeps the old address"
-            assert "d2ltorch.github.io" not in text, f"{file.name} keeps the old site"
+            assert "your_name" not in text, f"{file.name} keeps the old address"
+            assert ".github.io/d2ltorch" not in text, f"{file.name} keeps the old site"
     assert publish.settings()["html"]["baseurl"] == "https://some-one.github.io/conv-nets/"
     new = ["remote", "set-url", "origin", "git@github.com:Some-One/conv-nets.git"]
     subprocess.run(["git", *new], cwd=folder, check=True)
@@ -59,7 +59,7 @@ def test_one_command_moves_the_book_to_another_address(copy, capsys):
 
 def test_an_address_that_is_nobodys_is_found(copy, monkeypatch, capsys):
     publish, folder = copy
-    monkeypatch.setattr(publish, "answers", lambda url: False)
+    monkeypatch.setattr(publish, "answers", lambda url, ref="HEAD": False)
     assert publish.check() == 1 and "does not answer as a public repository" in capsys.readouterr().out
     subprocess.run(["git", "remote", "set-url", "origin", "https://github.com/you/yours"], cwd=folder, check=True)
     assert publish.check() == 1 and "set-repository URL=https://github.com/you/yours" in capsys.readouterr().out
@@ -81,7 +81,7 @@ def test_whether_a_repository_answers(tmp_path):
     [
         "",
         "github.com/you/yours",
-        "https://example.org/you/yours",
+        "https://gitlab.com/you/yours",
         "https://github.com/you",
         "https://github.com/../..",
         "https://github.com/you/..",
@@ -95,12 +95,29 @@ def test_an_address_that_is_none_changes_nothing(copy, url, capsys):
     assert not subprocess.run(["git", "status", "--porcelain"], cwd=folder, capture_output=True, check=True).stdout
 
 
+def test_any_host_will_do_where_the_sites_address_is_given(copy):
+    publish, folder = copy
+    assert publish.set_repository("https://git.example.org/group/course/nets", "https://nets.example.org") == 0
+    text = (folder / "chapters" / "nin.ipynb").read_text(encoding="utf-8")
+    assert f"git+https://git.example.org/group/course/nets@{publish.tag()}" in text
+    assert publish.settings()["html"]["baseurl"] == "https://nets.example.org/"
+
+
+def test_an_address_that_is_not_set_and_a_tag_that_is_missing_are_found(copy, monkeypatch, capsys):
+    publish, folder = copy
+    assert publish.set_repository("https://github.com/you/yours") == 0
+    subprocess.run(["git", "remote", "set-url", "origin", "https://github.com/you/yours"], cwd=folder, check=True)
+    monkeypatch.setattr(publish, "answers", lambda url, ref="HEAD": ref == "HEAD")
+    assert publish.check() == 1 and f"has no tag {publish.tag()}" in capsys.readouterr().out
+    config = folder / "_config.yml"
+    config.write_text(config.read_text().replace("github.com/you/", "github.com/your_name/"))
+    assert publish.check() == 1 and "the address is not set" in capsys.readouterr().out
+
+
 def test_a_chapter_that_installs_from_elsewhere_is_found(copy, capsys):
     publish, folder = copy
     chapter = folder / "chapters" / "nin.ipynb"
-    chapter.write_text(
-        chapter.read_text(encoding="utf-8").replace("git+https://github.com/d2ltorch", "git+https://github.com/x")
-    )
+    chapter.write_text(chapter.read_text(encoding="utf-8").replace("d2ltorch@v", "d2ltorch@w"))
     assert publish.check() == 1
     assert "nin.ipynb installs from another address" in capsys.readouterr().out
 
