@@ -60,6 +60,8 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.lr is None:
         args.lr = 0.5 * args.batch_size / 1024
+    if args.warmup >= args.epochs:
+        raise SystemExit(f"--warmup {args.warmup}: the rate would rise to the end of {args.epochs} epochs; take fewer")
     return args
 
 

@@ -134,6 +134,21 @@ def test_an_image_is_augmented_alike_by_whichever_process_loads_it(images):
     assert not torch.equal(train[7][0], alone[7])
 
 
+def test_every_epoch_has_an_order_and_crops_of_its_own(images, tmp_path, monkeypatch):
+    seen = []
+
+    def look(args, net, loader, device, optimizer=None):
+        if optimizer is not None:
+            seen.append((list(loader.sampler), loader.dataset.epoch))
+        return 1.0, 0.5
+
+    monkeypatch.setattr(imagenet, "run_epoch", look)
+    imagenet.main(["--data", str(images), "--checkpoint", str(tmp_path / "run.pt"), *RUN])
+    (first, _), (second, _), (third, _) = seen
+    assert sorted(first) == sorted(second) == sorted(third) == list(range(48))
+    assert first != second != third and [epoch for _, epoch in seen] == [0, 1, 2]
+
+
 def test_the_rate_is_torchs_warm_up_and_cosine():
     args = imagenet.read_arguments(["--chapter", "resnet", "--network", "resnet50", "--data", ".", "--epochs", "20"])
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
@@ -170,6 +185,7 @@ def test_every_chapter_offers_its_networks():
         (["--network", "lenet9"], "--network lenet9: chapter lenet has no such network; it has lenet"),
         (["--train-size", "32"], "--train-size 32: lenet takes images of another size"),
         (["--batch-size", "49"], "--batch-size 49: more than the 48 images of train/"),
+        (["--warmup", "3"], "--warmup 3: the rate would rise to the end of 3 epochs"),
         (["--checkpoint", "nowhere/run.pt"], "--checkpoint nowhere/run.pt: there is no folder nowhere"),
     ],
 )
