@@ -48,7 +48,7 @@ test: lint test-unit test-notebooks test-site  ## lint, unit tests, chapters re-
 lint: $(STAMP)  ## rules, form and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy d2ltorch
+	$(BIN)/mypy
 
 format: $(STAMP)  ## mend what can be mended of rules and form
 	$(BIN)/ruff check --fix .

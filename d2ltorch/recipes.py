@@ -18,7 +18,7 @@ from .download import Unreachable, fetch
 
 # Where trained weights are: in a checkout beside the package, else in the repository or in a release of it.
 WEIGHTS = Path(__file__).resolve().parents[1] / "book" / "results" / "weights"
-REPOSITORY = "https://github.com/d2ltorch/d2ltorch"
+REPOSITORY = "https://github.com/your_name/d2ltorch"
 REGISTRY = Path(__file__).with_name("weights.json")  # name -> file, SHA-256 and the ledger's row that it comes from
 
 

@@ -52,11 +52,11 @@ def set_repository(url: str, site: str = "") -> int:
     url, site = url.strip().rstrip("/").removesuffix(".git"), site.strip()
     found = ADDRESS.fullmatch(url)
     if not found or (found["host"] == "github.com" and found["path"].count("/") != 1):
-        print(f"URL={url!r} is not of the form https://github.com/owner/name or https://host/owner/name; nothing was changed")
+        print(f"URL={url!r} is not of the form https://github.com/owner/name, or host/owner/name; nothing was changed")
         return 1
     new_base = site.rstrip("/") + "/" if site else base_url(url)
     if not re.fullmatch(r"https://[\w.-]+/([\w.-]+/)*", new_base):
-        print(f"SITE={site!r} is not where {found['host']} serves the site, such as https://you.pages.org/name/; nothing was changed")
+        print(f"SITE={site!r}: give the address at which {found['host']} serves the site; nothing was changed")
         return 1
     old = settings()
     old_url, old_base = old["repository"]["url"].rstrip("/"), old["html"]["baseurl"]
@@ -90,41 +90,43 @@ def tag() -> str:
     return "v" + re.search(r'^__version__ = "([^"]+)"', source, re.MULTILINE)[1]
 
 
-def check() -> int:
-    config = settings()
-    url, base = config["repository"]["url"], config["html"]["baseurl"]
-    problems = []
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-        return done.stdout.strip()
 
-    print(f"repository.url  {url}")
-    print(f"html.baseurl    {base}")
+def wrong_with_the_address(url: str) -> str:
+    """What keeps readers from the repository, in words; empty if nothing does."""
+    remote = re.sub(r"^git@([\w.-]+):", r"https://\1/", git("remote", "get-url", "origin")).removesuffix(".git")
     if url.startswith(UNSET):
-        problems.append("the address is not set: make set-repository URL=https://github.com/you/yours")
-    elif base_url(url) and base != base_url(url):
-        print(f"  (GitHub Pages would serve it at {base_url(url)}; right if you have a domain)")
-    remote = git("remote", "get-url", "origin")
-    remote = re.sub(r"^git@github\.com:", "https://github.com/", remote).removesuffix(".git")
+        return "the address is not set: make set-repository URL=https://github.com/you/yours"
     if not remote:
-        problems.append(
-            f"this clone has no remote called origin: git remote add origin {url}, or another, and push there"
-        )
-    elif remote.startswith("https://github.com/") and remote != url:
-        problems.append(f"this clone comes from {remote}: run make set-repository URL={remote}")
-    elif not answers(url):
-        problems.append(f"{url} does not answer as a public repository: every first cell would install from there")
-    elif not answers(url, f"refs/tags/{tag()}"):
-        problems.append(f"{url} has no tag {tag()}, which every first cell installs: git tag {tag()}, then push it")
-    if git("branch", "--show-current") not in {"", config["repository"]["branch"]}:
-        problems.append(f"publish from the branch {config['repository']['branch']}")
+        return f"this clone has no remote called origin: git remote add origin {url}, or another, and push there"
+    if remote.startswith("https://") and remote != url:
+        return f"this clone comes from {remote}: run make set-repository URL={remote}"
+    if not answers(url):
+        return f"{url} does not answer as a public repository: every first cell would install from there"
+    if not answers(url, f"refs/tags/{tag()}"):
+        return f"{url} has no tag {tag()}, which every first cell installs: git tag {tag()}, then push it"
+    return ""
+
+
+def check() -> int:
+    """Print what must be done before the site goes live; 0 where nothing must."""
+    config = settings()
+    url, base, branch = config["repository"]["url"], config["html"]["baseurl"], config["repository"]["branch"]
+    print(f"repository.url  {url}\nhtml.baseurl    {base}")
+    if base_url(url) not in ("", base):
+        print(f"  (GitHub Pages would serve it at {base_url(url)}; right if you have a domain)")
+    problems = [wrong_with_the_address(url)]
+    if git("branch", "--show-current") not in {"", branch}:
+        problems.append(f"publish from the branch {branch}")
     if git("status", "--porcelain"):
         problems.append("there are uncommitted changes")
     for notebook in sorted([*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("book/*.ipynb")]):
-        if f"git+{url}@{tag()}\\"" not in notebook.read_text(encoding="utf-8"):
+        if f"git+{url}@{tag()}" not in notebook.read_text(encoding="utf-8"):
             problems.append(f"{notebook.name} installs from another address or another tag")
     print("before going live:")
+    problems = [problem for problem in problems if problem]
     for problem in problems:
         print(f"  ✗ {problem}")
     print("  ✓ nothing else in the files" if problems else "  ✓ the files agree")

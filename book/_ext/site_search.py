@@ -14,7 +14,6 @@ from pathlib import Path
 
 from docutils import nodes
 
-
 FORMULAE = (nodes.math, nodes.math_block)
 TEX = {r"\times": "×", r"\cdot": "·", "{,}": ",", r"\,": "", r"\ge": "≥", r"\le": "≤", r"\approx": "≈", r"\to": "→"}
 TEX |= {r"\sigma": "σ", r"\mu": "µ", r"\gamma": "γ", r"\beta": "β", r"\epsilon": "ε", r"\pm": "±", r"\sqrt": "√"}
