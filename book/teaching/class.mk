@@ -5,7 +5,7 @@ CLASS_STAMP := $(CLASS_VENV)/.installed
 COURSE ?= book/teaching/course.yml
 CLASS_OPTIONS = --course $(COURSE) $(if $(CLASS_PRIVATE),--private $(CLASS_PRIVATE))
 
-.PHONY: class class-check grade formgrader test-class
+.PHONY: class class-check class-samples grade formgrader test-class
 
 # nbgrader's packages come first, the book's serve for the rest: torch stands on the disk once.
 $(CLASS_STAMP): book/teaching/requirements.txt $(STAMP)
@@ -24,6 +24,9 @@ class-check: $(CLASS_STAMP)  ## the acceptance list of graded work, for WEEKS="w
 
 grade: $(CLASS_STAMP)  ## grade a folder of submissions: make grade WEEK=vgg DIR=submissions
 	@$(CLASS_PYTHON) -m book.teaching.grade $(CLASS_OPTIONS) "$(WEEK)" "$(DIR)"
+
+class-samples: $(CLASS_STAMP)  ## sample submissions to try grading with: make class-samples WEEK=week0 DIR=try
+	@$(CLASS_PYTHON) -m book.teaching.samples $(CLASS_OPTIONS) "$(WEEK)" "$(DIR)"
 
 formgrader: $(CLASS_STAMP)  ## mark answers in words in a browser: make formgrader DIR=submissions
 	cd "$(DIR)/nbgrader" && $(CLASS_PYTHON) -m jupyter lab

@@ -29,7 +29,7 @@ def student_chapter(name: str, plan: course.Course) -> NotebookNode:
         if in_exercises and cell.cell_type == "code" and "hide-cell" in cell.metadata.get("tags", []):
             continue
         if in_exercises and cell.cell_type == "markdown":
-            cell.source = SOLUTION.sub("\n", cell.source).strip()
+            cell.source = SOLUTION.sub("\n\n", cell.source).strip()
         kept.append(cell)
     notebook.cells = kept
     add_button(notebook, f"chapters/{name}.ipynb", plan)

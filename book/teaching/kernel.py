@@ -126,9 +126,9 @@ class Guard:
         self.owners = [(owner, {name: vars(owner)[name] for name in self.relied_on(owner)}) for owner in owners]
 
     def relied_on(self, owner) -> list[str]:
-        """The names of ``owner`` that only student's code would replace; the kernel itself replaces ``input``."""
-        passing = {"input", "exit", "quit", "_", "__debug__"} if owner is builtins else set()
-        return [name for name in vars(owner) if name not in passing]
+        """The names of ``owner`` that nobody but student's code replaces; IPython and torch replace some themselves."""
+        passing = {"builtins": {"input", "exit", "quit", "_", "__debug__"}, "torch": {"manual_seed"}}
+        return [name for name in vars(owner) if name not in passing.get(owner.__name__, ())]
 
     def changed(self):
         """What was replaced since: owner, name, original."""
@@ -154,17 +154,17 @@ def grading_shell(rules: Rules):
     """IPython's shell for kernels, with checks."""
     from ipykernel.zmqshell import ZMQInteractiveShell
 
-    class GradingShell(ZMQInteractiveShell):
-        guard = Guard()
+    guard = Guard()
 
+    class GradingShell(ZMQInteractiveShell):
         async def run_cell_async(self, raw_cell, *args, **kwargs):
             if not raw_cell.startswith("#check: "):
                 return await super().run_cell_async(raw_cell, *args, **kwargs)
             first, _, source = raw_cell.partition("\n")
             kwargs.update(store_history=False, transformed_cell=self.transform_cell(source))
-            rules.note_replaced(self.guard.restore(self.user_ns))
+            rules.note_replaced(guard.restore(self.user_ns))
             result = await super().run_cell_async(source, **kwargs)
-            replaced = self.guard.restore(self.user_ns)
+            replaced = guard.restore(self.user_ns)
             rules.note_replaced(replaced)
             report = {"token": first.removeprefix("#check: "), "passed": result.success and not replaced}
             error = result.error_before_exec or result.error_in_exec

@@ -19,6 +19,8 @@ from book.teaching import weeks
 OURS = ("grades.csv", "by_hand.csv", "by_hand.html", "report.txt", "feedback", "nbgrader")
 MOST_BYTES = 20_000_000
 STUDENT_ID = re.compile(r"\w[\w .@+'()-]{0,99}")
+# No exercise needs these, and whoever means to deceive the checks does: a person should read such a submission.
+TOOLS = re.compile(r"get_ipython|_getframe|currentframe|__closure__|settrace|ctypes|\bgc\b|x-check|__builtins__")
 WRITTEN_ID = re.compile(r"^STUDENT = (['\"])(.+)\1", re.M)
 
 
@@ -138,4 +140,7 @@ def remarks(found: Answers, base: NotebookNode, handed_out: NotebookNode, studen
     written = WRITTEN_ID.search(added)
     if written and written[2] != student:
         notes.append(f"its author wrote the id {written[2]!r}; the numbers are those of {student!r}")
+    tools = sorted(set(TOOLS.findall("\n".join([added, *found.own.values()]))))
+    if tools:
+        notes.append(f"read this one: it uses {', '.join(tools)}")
     return notes

@@ -166,6 +166,14 @@ def unedited(notebook: NotebookNode) -> NotebookNode:
     return copy
 
 
+def handed_out(notebook: NotebookNode) -> NotebookNode:
+    """A copy of ``notebook`` without solutions and without hidden tests: what `build.release` makes, by hand."""
+    copy = unedited(notebook)
+    for cell in copy.cells:
+        cell.source = REGION.sub("", cell.source).strip("\n")
+    return copy
+
+
 def values(notebook: NotebookNode, names: list[str]) -> dict[str, object]:
     """What the functions named, which take no argument, return after the cells ``draw`` and their numbers alone."""
     cells = marked(notebook)

@@ -168,17 +168,17 @@ def another_id(notebook):
     return _answer(notebook, "student", 'STUDENT = "emmy"')
 
 
-# what each must lose, by question; a question that is not named loses nothing
+# What each must lose, by question; a question's name: everything from there on.
 LOSES = {
     endless: {"receptive_field": 3},
-    endless_stubborn: "everything from same_head_sizes on",
-    exits: "everything from receptive_field on",
+    endless_stubborn: "same_head_sizes",
+    exits: "receptive_field",
     raises_exit: {},
-    quits: "everything from receptive_field on",
-    crashes: "everything from receptive_field on",
-    eats_memory: None,
+    quits: {},
+    crashes: "receptive_field",
+    eats_memory: {},
     prints_without_end: {},
-    forks: None,
+    forks: "receptive_field",
     deletes_a_check: {},
     deletes_an_answer: {"vgg": 4},
     tampers: {"vgg_block": 3},
@@ -187,13 +187,25 @@ LOSES = {
     patches_torch: {"fully_convolutional": 3},
     patches_torch_when_called: {"fully_convolutional": 3},
     replaces_draw: {"my_weights": 2},
-    agrees_with_everything: None,
+    agrees_with_everything: {"count_params": 3},
     reads_files: {},
     writes_files: {},
     reaches_out: {},
-    kills: None,
+    kills: "receptive_field",
     loses_marks: {},
     splits_an_answer: {},
     writes_to_stderr: {},
     another_id: {},
 }
+# Nothing that a lecturer must know: mistakes, or clumsiness that costs nothing.
+UNREMARKABLE = {
+    agrees_with_everything,
+    eats_memory,
+    quits,
+    raises_exit,
+    shadows_builtins,
+    splits_an_answer,
+    writes_to_stderr,
+}
+UNREMARKABLE |= {replaces_draw}
+NEED_ISOLATION = {forks, kills, crashes}
