@@ -78,6 +78,8 @@ def words_of(pages: list[str], scripts: list[str]) -> set[str]:
     for page in pages:
         for value in re.findall(r'\b(?:class|id)=(?:"([^"]*)"|\'([^\']*)\')', page):
             words.update("".join(value).split())
+        for script in re.findall(r'<script type="module">(.*?)</script>', page, re.DOTALL):
+            words.update(re.findall(r"[\w-]{2,}", script))
     for script in scripts:
         words.update(re.findall(r"[\w-]{2,}", script))
     return words
@@ -205,7 +207,9 @@ def place_images(html: str, folder: Path) -> str:
             first = False
         return tag + ">"
 
-    return IMAGE.sub(place, html)
+    head, end, body = html.partition("</head>")
+    start -= len(head + end)
+    return head + end + IMAGE.sub(place, body)
 
 
 def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> str:
