@@ -11,6 +11,9 @@ import pytest
 import yaml
 from chapter import NAMES
 
+import d2ltorch as d2lt
+from book import quiz
+
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = [ROOT / "chapters" / f"{name}.ipynb" for name in NAMES]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -135,7 +138,7 @@ def test_set_up_comes_first_and_agrees_with_the_configuration(path):
     first = code_cells(path)[0]
     assert first.metadata.get("tags") == ["setup", "nbval-ignore-output"]
     url = CONFIG["repository"]["url"]
-    assert f'%pip install -q "git+{url}"' in first.source
+    assert f'%pip install -qqq "git+{url}@v{d2lt.__version__}"' in first.source
     everything = "\n".join(cell.source for cell in read(path).cells)
     assert everything.count("%pip") + everything.count("!pip") == 1
     owners = {match.lower() for match in re.findall(r"github\.com/([\w.-]+/d2ltorch)\b", everything, re.IGNORECASE)}
@@ -226,51 +229,54 @@ def test_exercises_have_solutions(path):
     assert len(coded) >= 2, "at least two exercises are solved in code"
 
 
-FOLDED_NOW = {"lenet", "batch_norm"}  # chapters whose solutions are folded in every front end
-
-
 def test_solutions_are_folded_in_every_front_end(path):
-    """``hide-cell`` folds on the site alone; JupyterLab and Colab have keys of their own, and Colab wants a title."""
-    if path.stem not in FOLDED_NOW:
-        return
+    """On the site by the tag, in JupyterLab by ``jupyter``, in Colab by ``cellView`` and a title."""
     for cell in code_cells(path):
         if "hide-cell" in cell.metadata.get("tags", []):
             assert cell.metadata.get("jupyter") == {"source_hidden": True, "outputs_hidden": True}, show(cell)
             assert cell.metadata.get("cellView") == "form", show(cell)
             assert re.match(r"#@title \S", cell.source), f"{show(cell)}: no title"
+        else:
+            assert not {"jupyter", "cellView"} & set(cell.metadata), show(cell)
 
 
-QUESTION = re.compile(
-    r"^\*\*(\d)\. [^\n]+\*\*\n\n((?:- \([a-d]\) [^\n]+\n){4})\n<details><summary>Answers</summary>\n\n"
-    r"((?:- \([a-d]\) (?:Right|Wrong): [^\n]+\n){4})\n</details>",
-    re.MULTILINE,
-)
+def test_six_questions_to_check_yourself(path):
+    """In the form that quizzes are made from: four answers, one of them right, a reason for each."""
+    asked = quiz.questions(path.stem)
+    assert len(asked) == 6
+    assert all(question.text.endswith("?") for question in asked)
+    assert len({question.right for question in asked}) >= 3, "the right answer is nearly always in the same place"
 
 
-def test_check_yourself_has_six_questions_with_one_right_answer_each(path):
-    if path.stem not in FOLDED_NOW:
-        return
-    (source,) = [cell.source for cell in text_cells(path) if cell.source.startswith("## Check yourself\n")]
-    questions = QUESTION.findall(source)
-    assert [number for number, _, _ in questions] == list("123456")
-    for number, choices, answers in questions:
-        letters = re.findall(r"^- \((.)\)", choices, re.MULTILINE), re.findall(r"^- \((.)\)", answers, re.MULTILINE)
-        assert letters == (list("abcd"), list("abcd")), number
-        assert answers.count(") Right: ") == 1, number
+def exercises(path: Path) -> dict[int, str]:
+    """The exercises by number, each with its line."""
+    source = "\n".join(cell.source for cell in text_cells(path))
+    return {
+        int(m[1]): m[0] for m in re.finditer(r"^\*\*(\d+)\.\*\*.*$", source.partition("## Exercises")[2], re.MULTILINE)
+    }
+
+
+def test_exercises_say_how_hard_and_how_long(path):
+    found = exercises(path)
+    assert list(found) == list(range(1, len(found) + 1)) and len(found) >= 8
+    for line in found.values():
+        assert re.match(r"\*\*\d+\.\*\* ★{1,3} · \d+ minutes[^·]* · \*[A-Z][^*]+\.\* \S", line), line[:60]
 
 
 def test_every_objective_has_its_exercises(path):
-    """The list at the top names the exercises that train each objective, and those exercises exist."""
-    if path.stem not in FOLDED_NOW:
-        return
-    source = "\n".join(cell.source for cell in text_cells(path))
-    exercises = re.findall(r"^\*\*(\d+)\.\*\* (★+) · (\d+) minutes · ", source, re.MULTILINE)
-    assert [int(number) for number, _, _ in exercises] == list(range(1, len(exercises) + 1)) and len(exercises) >= 8
+    """The list at the top names the exercises that train each objective, and they exist."""
     objectives = re.findall(r"^- .*$", text_cells(path)[0].source, re.MULTILINE)
-    named = [re.search(r"\(exercises? ([\d, and]+)\)[;.]$", line) for line in objectives]
-    assert all(named) and 3 <= len(named) <= 5
-    for match in named:
-        assert all(1 <= int(number) <= len(exercises) for number in re.findall(r"\d+", match[1]))
+    assert 3 <= len(objectives) <= 8
+    for line in objectives:
+        named = re.search(r" \(\[exercises? ([\d, and]+)\]\(#exercises\)\)[;.]$", line)
+        assert named, line
+        assert set(map(int, re.findall(r"\d+", named[1]))) <= set(exercises(path)), line
+
+
+def test_paragraphs_are_short(path):
+    for cell in text_cells(path):
+        for paragraph in re.split(r"\n\n|\n(?=- )", FENCE.sub("", cell.source)):
+            assert paragraph.startswith("|") or len(paragraph.split()) < 170, paragraph[:80]
 
 
 def test_checked_cells_are_the_rule(path):
@@ -278,61 +284,3 @@ def test_checked_cells_are_the_rule(path):
     cells = code_cells(path)
     ignored = [c for c in cells if "nbval-ignore-output" in c.metadata.get("tags", [])]
     assert len(ignored) <= len(cells) // 2, f"{len(ignored)} of {len(cells)} cells are not compared"
-
-
-SECOND_EDITION = ("googlenet", "resnet", "densenet")  # chapters with what the tests below ask for
-
-
-def test_solutions_are_folded_in_every_front_end(path):
-    """On the site by the tag, in JupyterLab by ``jupyter``, in Colab by ``cellView`` and a title."""
-    for cell in code_cells(path):
-        folded = "hide-cell" in cell.metadata.get("tags", [])
-        if path.stem in SECOND_EDITION and folded:
-            assert cell.metadata.get("jupyter") == {"source_hidden": True, "outputs_hidden": True}, show(cell)
-            assert cell.metadata.get("cellView") == "form", show(cell)
-            assert cell.source.startswith("#@title Exercise "), show(cell)
-        if not folded:
-            assert "jupyter" not in cell.metadata and "cellView" not in cell.metadata, show(cell)
-
-
-QUESTION = re.compile(
-    r"^\*\*(\d)\. .+?\*\*\n\n"
-    r"((?:- \([abcd]\) .+\n){4})\n"
-    r"<details><summary>Answers</summary>\n\n"
-    r"((?:- \([abcd]\) (?:Right|Wrong): .+\n){4})\n"
-    r"</details>$",
-    re.MULTILINE,
-)
-
-
-def test_six_questions_to_check_yourself(path):
-    """The form that the quizzes are made from: four answers, one of them right, a reason for each."""
-    if path.stem not in SECOND_EDITION:
-        pytest.skip("no questions yet")
-    (cell,) = [cell for cell in text_cells(path) if cell.source.startswith("## Check yourself")]
-    questions = QUESTION.findall(cell.source)
-    assert [number for number, _, _ in questions] == list("123456")
-    assert cell.source.count("<details>") == 6
-    for number, answers, reasons in questions:
-        assert re.findall(r"\((.)\)", answers)[:1] == ["a"], number
-        assert [line[3] for line in answers.splitlines()] == list("abcd"), number
-        assert [line[3] for line in reasons.splitlines()] == list("abcd"), number
-        assert reasons.count(") Right:") == 1, number
-
-
-def test_exercises_have_level_and_minutes(path):
-    if path.stem not in SECOND_EDITION:
-        pytest.skip("no levels yet")
-    source = "\n".join(cell.source for cell in text_cells(path))
-    exercises = source[source.index("## Exercises") :]
-    numbers = re.findall(r"^\*\*(\d+)\.\*\* \*[A-Z][^*]*, ★{1,3}, \d+ minutes\.\*", exercises, re.MULTILINE)
-    assert numbers == [str(i) for i in range(1, len(numbers) + 1)] and len(numbers) >= 8
-    assert len(re.findall(r"^\*\*\d+\.\*\*", exercises, re.MULTILINE)) == len(numbers)
-
-
-def test_paragraphs_are_short(path):
-    if path.stem not in SECOND_EDITION:
-        pytest.skip("not yet")
-    for cell in text_cells(path):
-        for paragraph in re.split(r"\n\n|\n(?=- )", cell.source):
-            assert len(paragraph.split()) < 170, paragraph[:80]
