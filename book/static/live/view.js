@@ -53,12 +53,13 @@ function short(x) {
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const blend = (from, to, t) => from.map((x, n) => Math.round(x + t * (to[n] - x)));
 
-function viridis(t) {
-  const at = Math.min(3.999, Math.max(0, 4 * t));
+const table = (colour) => Array.from({ length: 256 }, (_, n) => colour(n / 255));
+const GREYS = table((t) => [255 * t, 255 * t, 255 * t]);
+const COLOURS = table((t) => {
+  const at = Math.min(3.999, 4 * t);
   return blend(VIRIDIS[Math.floor(at)], VIRIDIS[Math.floor(at) + 1], at % 1);
-}
-
-const grey = (t) => [255 * t, 255 * t, 255 * t].map(Math.round);
+});
+const grey = (t) => GREYS[Math.round(255 * t)];
 const signed = (t) => blend([255, 255, 255], t > 0 ? [213, 94, 0] : [0, 114, 178], Math.min(1, Math.abs(t)));
 
 /** Black or white, whichever can be read on this colour: at least 4.58 : 1. */
@@ -72,7 +73,7 @@ function scale(stage, map) {
   if (stage === 0) return { low: 0, high: 1, colour: grey };
   const values = mapValues(stage, map);
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  return { low, high, colour: (x) => viridis((x - low) / (high - low || 1)) };
+  return { low, high, colour: (x) => COLOURS[Math.round((255 * (x - low)) / (high - low || 1))] };
 }
 
 /* ---- what there is ------------------------------------------------------------------------------ */
@@ -92,10 +93,10 @@ function placeOf(stage, n) {
 }
 
 function placeName(place) {
-  const { dense, maps } = STAGES[place.stage];
+  const { dense, maps: count } = STAGES[place.stage];
   if (place.stage === LOGITS) return LENET.classes[place.j];
   if (dense) return `unit ${flatIndex(place) + 1}`;
-  return `${maps > 1 ? `map ${place.map + 1}, ` : ""}row ${place.i + 1}, column ${place.j + 1}`;
+  return `${count > 1 ? `map ${place.map + 1}, ` : ""}row ${place.i + 1}, column ${place.j + 1}`;
 }
 
 /** The number at a place taken apart: its products, their sum, the bias, what comes out. */
@@ -195,7 +196,13 @@ const say = (text) => { part("[role=status]").textContent = text; };
 function paint(canvas, values, { colour }) {
   const context = canvas.getContext("2d");
   const picture = context.createImageData(canvas.width, canvas.height);
-  values.forEach((x, n) => picture.data.set([...colour(x), 255], 4 * n));
+  for (let n = 0; n < values.length; n++) {
+    const [red, green, blue] = colour(values[n]);
+    picture.data[4 * n] = red;
+    picture.data[4 * n + 1] = green;
+    picture.data[4 * n + 2] = blue;
+    picture.data[4 * n + 3] = 255;
+  }
   context.putImageData(picture, 0, 0);
 }
 
