@@ -52,7 +52,7 @@ test-notebooks: $(STAMP)
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(wildcard $(CHAPTERS) book/*.ipynb)
 
 test-site: book
-	$(BIN)/python -m pytest tests/test_site.py -n 2 --dist worksteal -m browser
+	$(BIN)/python -m pytest tests/site -n 2 --dist worksteal -m browser
 
 test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
 	$(BIN)/python -m pytest tests -m colab
@@ -63,14 +63,15 @@ chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hour
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 	$(BIN)/python book/results/run.py $(ARGS)
 
-bench: $(STAMP)  ## measure training speed, import time and build time
+bench: $(STAMP)  ## measure training speed, import time and build time, and the pages with Lighthouse
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	-$(BIN)/python tests/benchmarks/lighthouse.py
 
 pdf: book  ## print the whole book into _build/book.pdf with Chromium
 	$(BIN)/python book/_ext/print_pdf.py
 
-linkcheck: book  ## ask every external link of the site
-	$(BIN)/python book/_ext/check_links.py
+linkcheck: $(STAMP)  ## ask every external link of the book
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 publish-check: $(STAMP)  ## say what must be set before the site goes live
 	@$(BIN)/python book/_ext/publish.py check

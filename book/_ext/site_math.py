@@ -34,7 +34,9 @@ globalThis.MathJax = {
 FORMULAE = (nodes.math, nodes.math_block)
 FOLDER = "_static/formulae"
 FONTS = "output/chtml/fonts/woff-v2"
-FACE = re.compile(r"@font-face[^{]*\{font-family:\s*(?P<family>[\w-]+);[^}]*?url\(\"?[./]*(?P<file>\w+-\w+|\w+)\.woff[^}]*\}")
+FACE = re.compile(
+    r"@font-face[^{]*\{font-family:\s*(?P<family>[\w-]+);[^}]*?url\(\"?[./]*(?P<file>\w+-\w+|\w+)\.woff[^}]*\}"
+)
 
 
 def mathjax_folder() -> Path:

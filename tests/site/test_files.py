@@ -189,7 +189,9 @@ def test_icons_are_in_the_fonts(site):
     named = {
         name
         for page in site.rglob("*.html")
-        for classes in re.findall(r'<(?:i|span) class="([^"]*\bfa[srb]? [^"]*|[^"]*fa-(?:solid|brands)[^"]*)"', page.read_text())
+        for classes in re.findall(
+            r'<(?:i|span) class="([^"]*\bfa[srb]? [^"]*|[^"]*fa-(?:solid|brands)[^"]*)"', page.read_text()
+        )
         for name in classes.split()
         if name.startswith("fa-") and name not in {"fa-solid", "fa-brands", "fa-regular", "fa-lg", "fa-fw"}
     }
