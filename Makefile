@@ -78,14 +78,15 @@ chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hour
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 	$(BIN)/python -m book.results.run $(ARGS)
 
-bench: $(STAMP)  ## measure training speed, import time and build time
+bench: $(STAMP)  ## measure training speed, import time and build time, and the pages with Lighthouse
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
+	-$(BIN)/python -m tests.benchmarks.lighthouse
 
 pdf: book  ## print the whole book into _build/book.pdf with Chromium
 	$(BIN)/python book/_ext/print_pdf.py
 
-linkcheck: book  ## ask every external link of the site
-	$(BIN)/python book/_ext/check_links.py
+linkcheck: $(STAMP)  ## ask every external link of the book
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 publish-check: $(STAMP)  ## say what must be set before the site goes live
 	@$(BIN)/python book/_ext/publish.py check

@@ -73,24 +73,17 @@ def article(name: str, names: list[str]):
 
 
 def document(names: list[str]) -> str:
-    first = BeautifulSoup((SITE / f"{names[0]}.html").read_text(encoding="utf-8"), "html.parser")
-    math = next((n for n in names if "mathjax" in (SITE / f"{n}.html").read_text("utf-8")), None)
-    source = BeautifulSoup((SITE / f"{math or names[0]}.html").read_text("utf-8"), "html.parser")
-    depth = "../" * (math or names[0]).count("/")
-    styles = "".join(
-        f'<link rel="stylesheet" href="/{link["href"].removeprefix("../" * names[0].count("/"))}">'
-        for link in first.select('link[rel="stylesheet"]')
-    )
-    scripts = "".join(
-        f'<script src="/{script["src"].removeprefix(depth)}"></script>' if script.get("src") else str(script)
-        for script in source.find_all("script")
-        if "mathjax" in str(script).lower()
-    )
+    pages = [BeautifulSoup((SITE / f"{name}.html").read_text(encoding="utf-8"), "html.parser") for name in names]
+    sheets = {
+        posixpath.normpath(posixpath.join("/", posixpath.dirname(name), link["href"])): None
+        for name, page in zip(names, pages)
+        for link in page.select('link[rel="stylesheet"]')
+    }
+    styles = "".join(f'<link rel="stylesheet" href="{sheet}">' for sheet in sheets)
     body = "\n".join(str(article(name, names)) for name in names)
-    title = first.title.get_text().split("—")[-1].strip()
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head>'
-        f'<meta charset="utf-8"><title>{title}</title>{styles}<style>{STYLE}</style>{scripts}'
+        f'<meta charset="utf-8"><title>{pages[0].title.get_text()}</title>{styles}<style>{STYLE}</style>'
         f"</head><body>{body}</body></html>"
     )
 
@@ -121,7 +114,6 @@ def main() -> int:
             "**/whole-book.html", lambda route: route.fulfill(body=text, content_type="text/html; charset=utf-8")
         )
         page.goto(address, wait_until="networkidle")
-        page.evaluate("() => window.MathJax?.startup?.promise")
         page.emulate_media(media="print")
         cut = page.evaluate(
             "() => [...document.querySelectorAll('pre, table, img')].filter(e =>"

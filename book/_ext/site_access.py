@@ -32,12 +32,51 @@ def label_folds(body: str) -> str:
     return FOLD.sub(label, body)
 
 
+EXERCISE = re.compile(
+    r"<p>(?=<strong>(?P<number>\d+)\.</strong>)"
+    r"|<details>\s*<summary>(?P<solution>Solution)</summary>"
+    r"|<summary>(?P<code>Solution in code)</summary>"
+)
+
+
+def name_exercises(body: str) -> str:
+    """Exercises and their solutions have addresses of their own: #exercise-3, #solution-3, "Solution 3 in code"."""
+    number = ""
+
+    def name(match: re.Match) -> str:
+        nonlocal number
+        if match["number"]:
+            number = match["number"]
+            return f'<p class="exercise" id="exercise-{number}">'
+        if match["solution"]:
+            return f'<details id="solution-{number}"><summary>Solution {number}</summary>'
+        return f"<summary>Solution {number} in code</summary>"
+
+    before, heading, exercises = body.partition('<section id="exercises">')
+    return before + heading + EXERCISE.sub(name, exercises)
+
+
+NUMBER = re.compile(r"[−–-]?[\d,.]+( ?[%MkGs×]| ms| MB)?( ± [\d.]+)?( \(\d+ runs?\))?")
+
+
+def align_numbers(app, doctree) -> None:
+    """Columns that hold numbers only stand right-aligned, headings included."""
+    for group in doctree.findall(nodes.tgroup):
+        rows = [list(row.children) for row in group.findall(nodes.row)]
+        body = [list(row.children) for part in group.findall(nodes.tbody) for row in part.findall(nodes.row)]
+        for column in range(len(rows[0]) if rows else 0):
+            texts = [row[column].astext().strip() for row in body if column < len(row)]
+            if any(texts) and all(not text or text in "–—" or NUMBER.fullmatch(text) for text in texts):
+                for row in rows:
+                    row[column]["classes"].append("number")
+
+
 def repair_page(app, pagename, templatename, context, doctree) -> None:
     if doctree is None or app.builder.format != "html":
         return
     body = PLAIN_TOKEN.sub(r"\1", context.get("body", ""))
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = label_folds(body)
+    context["body"] = name_exercises(label_folds(body))
 
 
 def require_alt(app, doctree) -> None:
@@ -57,6 +96,7 @@ def mark_short_cells(app, doctree) -> None:
 
 def setup(app):
     app.connect("doctree-read", mark_short_cells)
+    app.connect("doctree-read", align_numbers)
     app.connect("doctree-read", require_alt)
     app.connect("html-page-context", repair_page, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -65,6 +65,8 @@ THEME = """<script>
 LINK = re.compile(r'\s*<link\b[^>]*\b(?:rel="stylesheet"|as="script"|as="style")[^>]*>')
 SCRIPT = re.compile(r"\s*<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
 NEEDLESS = re.compile(r"toggleHint|togglebuttonSelector|toggleOpenOnPrint|DOCUMENTATION_OPTIONS|thebe|MathJax")
+WIDE = 600  # pixels: a figure that is wider scrolls on a phone and does not shrink below this
+FIGURE = re.compile(r'src="[^"]*/_images/(?:[0-9a-f]{64}\.\w+|[^"]+\.svg)"')  # of a cell, or drawn for a page
 IMAGE = re.compile(r"<img\b[^>]*>")
 NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)+)")
 
@@ -189,11 +191,13 @@ def compress_pictures(folder: Path) -> None:
 
 def place_images(html: str, folder: Path) -> str:
     """Each picture knows its proportions; all but the first of the article wait until they come into view."""
-    start = html.find("<article")
+    head, end, body = html.partition("</head>")
+    start = body.find("<article")
     first = True
 
     def place(match: re.Match) -> str:
         nonlocal first
+        opening = closing = ""
         tag = re.sub(r'\s(?:loading|decoding|fetchpriority)="[^"]*"', "", match[0]).rstrip(" />").removesuffix("/")
         picture = (folder / address_in(tag)).resolve()
         if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
@@ -202,13 +206,18 @@ def place_images(html: str, folder: Path) -> str:
         size = picture_size(picture)
         if size and " width=" not in tag and " style=" not in tag:
             tag += f' width="{size[0]:.0f}" height="{size[1]:.0f}"'
+        if (
+            size
+            and size[0] >= WIDE
+            and FIGURE.search(tag)
+            and "figure-scroll" not in body[max(0, match.start() - 40) : match.start()]
+        ):
+            opening, closing = f'<div class="figure-scroll" style="--width:{min(size[0], WIDE):.0f}px">', "</div>"
         if match.start() > start:
             tag += ' fetchpriority="high"' if first else ' loading="lazy" decoding="async"'
             first = False
-        return tag + ">"
+        return opening + tag + ">" + closing
 
-    head, end, body = html.partition("</head>")
-    start -= len(head + end)
     return head + end + IMAGE.sub(place, body)
 
 
@@ -231,6 +240,8 @@ def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> 
     def versioned(name: str) -> str:
         return f"{root}_static/{name}?v={versions[name]}"
 
+    html = html.replace('data-theme="auto"', 'data-theme="light"', 1)  # the script of THEME says otherwise where it may
+    html = re.sub(r"<title>(.*?) (?:&#8212;|—) \1</title>", r"<title>\1</title>", html)
     head, body = html.split("</head>", 1)
     head, body = SCRIPT.sub(keep_script, LINK.sub(keep_link, head)), SCRIPT.sub(keep_script, body)
     lines = [f'<link rel="stylesheet" href="{versioned("book.css")}">']
@@ -280,7 +291,9 @@ def lighten_site(app, exception) -> None:
     versions = {n: hashlib.sha256((static / n).read_bytes()).hexdigest()[:8] for n in names if (static / n).exists()}
     compress_pictures(out / "_images")
     for page, html in texts.items():
-        light = lighten(html, page_root(html), versions, page.stem == "search")
+        # the page for a wrong address is served at any depth
+        root = app.config.notfound_urls_prefix if page.name == "404.html" else page_root(html)
+        light = lighten(html, root, versions, page.stem == "search")
         page.write_text(place_images(light, page.parent), encoding="utf-8")
 
 

@@ -90,8 +90,7 @@ def write_data(app, exception) -> None:
     """``search-data.js``: the address, title, prose and code of all sections, page by page in the book's order."""
     if exception is not None or app.builder.format != "html":
         return
-    order = list(app.env.toctree_includes.get(app.config.root_doc, []))
-    pages = [app.config.root_doc, *order]
+    pages = [app.config.root_doc, *app.env.toctree_includes.get(app.config.root_doc, [])]
     known = app.env.search_sections
     rows = [(f"{page}.html", *row) for page in pages if page in known for row in known[page]]
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -21,31 +21,27 @@ addEventListener("afterprint", () => {
   }
 });
 
-// What scrolls sideways is a tab stop, so that the keyboard reaches it. The theme measures every block when the page
-// has loaded, which lays out the whole chapter; here a block is measured when it comes near the screen.
+// What scrolls sideways is a tab stop, so that the keyboard reaches it. The theme measures all blocks at once when the
+// page has loaded, which lays out the whole chapter; here they are measured when the browser has nothing else to do.
 const SCROLLS = "article pre, .table-scroll, .figure-scroll, .pst-scrollable-table-container";
-addEventListener("DOMContentLoaded", () => {
-  const measure = (block) => {
+const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 5 }), 50));
+let waiting = [];
+function measureSome(idle) {
+  while (waiting.length && idle.timeRemaining() > 3) {
+    const block = waiting.pop();
     if (block.scrollWidth > block.clientWidth + 1) block.tabIndex = 0;
     else block.removeAttribute("tabindex");
-  };
-  const near = new Set();
-  const observer = new IntersectionObserver(
-    (entries) => {
-      for (const { target, isIntersecting } of entries) {
-        if (!isIntersecting) {
-          near.delete(target);
-          continue;
-        }
-        near.add(target);
-        measure(target);
-      }
-    },
-    { rootMargin: "100% 0px" },
-  );
-  for (const block of document.querySelectorAll(SCROLLS)) observer.observe(block);
-  addEventListener("resize", () => near.forEach(measure));
-});
+  }
+  if (waiting.length) whenIdle(measureSome);
+}
+function measureAll() {
+  const idle = waiting.length === 0;
+  waiting = [...document.querySelectorAll(SCROLLS)].reverse();
+  if (idle) whenIdle(measureSome);
+}
+addEventListener("load", measureAll);
+addEventListener("resize", measureAll);
+for (const event of ["toggle", "change"]) addEventListener(event, measureAll, true); // a fold that opens
 
 // A page that is opened from the search shows the words that were asked for; Escape hides them again.
 addEventListener("DOMContentLoaded", () => {

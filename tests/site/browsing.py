@@ -62,7 +62,7 @@ def fold_problems(tab) -> list[str]:
         if tab.locator(kind).count() == 0:
             continue
         summary = fold.locator("summary").first
-        if not summary.inner_text().strip():
+        if not summary.text_content().strip():
             problems.append(f"{kind}: a fold without a name")
         for action, expected in (
             (lambda: None, False),

@@ -28,10 +28,13 @@ def test_page_in_the_browser(tab, axe_source, name):
         buttons = tab.locator("div.cell_input button.copybtn").count()
         if not 0 < cells == buttons:
             problems.append(f"{cells} code cells, {buttons} copy buttons")
+        tab.set_viewport_size({"width": 1280, "height": 900})
         problems += tab.evaluate(
             "() => [...document.querySelectorAll('div.cell_input pre')]"
+            # the first reading lays out what was far from the screen
+            ".map(e => [e, e.scrollWidth][0])"
             ".filter(e => !e.closest('details') && e.scrollWidth > e.clientWidth + 1)"
-            ".map(e => `code that scrolls sideways: ${e.innerText.slice(0, 80)}`)"
+            ".map(e => `code that scrolls sideways at 1280: ${e.textContent.slice(0, 80)}, ${e.scrollWidth} in ${e.clientWidth}`)"
         )
     if tab.locator("mjx-merror").count():
         problems.append("a formula that TeX cannot read")
@@ -42,13 +45,19 @@ def test_page_in_the_browser(tab, axe_source, name):
         if found > width:
             problems.append(f"{label}: the page is {found} pixels wide")
     problems += tab.evaluate(
+        "() => [...document.querySelectorAll('.figure-scroll > img')]"
+        ".filter(i => i.getBoundingClientRect().width < 598)"
+        ".map(i => `phone: ${i.src.slice(-60)} is narrower than 600 pixels`)"
+    )
+    problems += tab.evaluate(
         "() => [...document.querySelectorAll('article img')]"
-        ".filter(i => i.getBoundingClientRect().width > innerWidth)"
+        ".filter(i => !i.closest('.figure-scroll') && i.getBoundingClientRect().width > innerWidth)"
         ".map(i => `phone: ${i.src} is wider than the screen`)"
     )
     problems += tab.evaluate(
         "() => [...document.querySelectorAll('article img')]"
-        ".filter(i => i.naturalWidth && Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
+        ".filter(i => i.naturalWidth && getComputedStyle(i).objectFit == 'fill')"
+        ".filter(i => Math.abs(i.width / i.height * i.naturalHeight / i.naturalWidth - 1) > 0.05)"
         ".map(i => `phone: ${i.src.slice(-60)} is out of proportion`)"
     )
     problems += tab.evaluate(
@@ -92,7 +101,7 @@ def test_code_colours(site, tab, axe_source, theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_formulae_are_accessible(tab, axe_source, theme):
     """The chapter with the most formulae, as readers get it."""
-    name = max(PAGES, key=lambda page: (SITE / f"{page}.html").read_text(encoding="utf-8").count('class="math '))
+    name = max(PAGES, key=lambda page: (SITE / f"{page}.html").read_text(encoding="utf-8").count("<mjx-container"))
     visit(tab, name, theme=theme)
     use_theme(tab, theme)
     assert tab.locator("mjx-container mjx-assistive-mml").count() == tab.locator("mjx-container").count() > 0
@@ -165,3 +174,57 @@ def test_first_paint_within_a_second(tab):
         tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
         paints.append(tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
     assert min(paints) < 1000, f"first paint after {paints} ms"
+
+
+def test_prose_has_a_readable_measure_and_code_has_room(tab):
+    visit(tab, CHAPTERS[0])
+    widths = tab.evaluate(
+        "[...document.querySelectorAll('article section > p')].map(p => p.getBoundingClientRect().width)"
+    )
+    code = tab.evaluate("document.querySelector('div.cell_input').getBoundingClientRect().width")
+    assert max(widths) < 700 < 800 < code
+
+
+def test_exercises_and_solutions_have_addresses(tab):
+    visit(tab, CHAPTERS[0])
+    tab.goto(f"{CHAPTERS[0]}.html#solution-2")
+    fold = tab.locator("#solution-2")
+    assert fold.evaluate("fold => fold.open") and fold.locator("summary").inner_text() == "Solution 2"
+    assert tab.locator("#exercise-2").inner_text().startswith("2.")
+    names = tab.locator("#exercises details > summary").all_inner_texts()
+    assert len(names) == len(set(names)) > 8, names
+
+
+def test_a_word_of_the_glossary_says_what_it_means(tab):
+    visit(tab, CHAPTERS[2])
+    word = tab.locator("a.term").first
+    word.scroll_into_view_if_needed()
+    word.focus()
+    tip = tab.locator(".tooltip")
+    tip.wait_for()
+    assert len(tip.inner_text()) > 30
+    assert tab.locator("a.term").evaluate_all(
+        "links => new Set(links.map(a => a.hash)).size == links.length && links.every(a => a.hash)"
+    )
+    tab.evaluate("document.activeElement.blur()")
+
+
+def test_columns_of_numbers_stand_right(tab):
+    visit(tab, "book/results")
+    aligned = tab.evaluate(
+        "[...document.querySelectorAll('article table')][0].rows[1].cells.length && "
+        "[...[...document.querySelectorAll('article table')][0].rows[1].cells].map(c => getComputedStyle(c).textAlign)"
+    )
+    assert aligned[0] != "right" and aligned.count("right") >= 3, aligned
+
+
+def test_code_has_its_colours_without_scripts(browser, address):
+    context = browser.new_context(java_script_enabled=False, base_url=address)
+    page = context.new_page()
+    page.goto(f"{CHAPTERS[0]}.html")
+    colours = {
+        page.locator(f"div.highlight span.{kind}").first.evaluate("e => getComputedStyle(e).color")
+        for kind in ("k", "s2", "mi")
+    }
+    context.close()
+    assert len(colours) == 3

@@ -1,12 +1,10 @@
-"""What a copy of the book changes before it goes live, and the check of external links."""
+"""What a copy of the book changes before it goes live."""
 
 from __future__ import annotations
 
-import http.server
 import importlib.util
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
@@ -119,28 +117,6 @@ def test_a_chapter_that_installs_from_elsewhere_is_found(copy, capsys):
     chapter.write_text(chapter.read_text(encoding="utf-8").replace("you/yours@v", "you/yours@w"))
     assert publish.check() == 1
     assert "nin.ipynb installs from another address" in capsys.readouterr().out
-
-
-def test_links_that_answer_and_links_that_do_not(tmp_path, monkeypatch, capsys):
-    class Server(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response({"/gone": 404, "/robots": 403}.get(self.path, 200))
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    links = "".join(f'<a href="{address}/{name}">x</a>' for name in ("there", "there#part", "gone", "robots"))
-    (tmp_path / "index.html").write_text(f'<a href="other.html">inside</a>{links}')
-    check_links = load("check_links")
-    monkeypatch.setattr(check_links, "SITE", tmp_path)
-    assert check_links.main() == 1
-    printed = capsys.readouterr().out.splitlines()
-    server.shutdown()
-    assert printed == [f"404 Not Found: {address}/gone  (on index.html)", "3 external addresses, 1 broken"]
 
 
 def test_an_address_is_never_run(tmp_path):
