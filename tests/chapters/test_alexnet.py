@@ -143,3 +143,26 @@ def test_exercise_7_without_the_factor_the_argmax_hardly_changes(chapter):
     head.apply(d2ltorch.init_xavier)
     X = torch.randn(5, 12)
     torch.testing.assert_close(head(2 * X), 2 * head(X))
+
+
+@pytest.mark.parametrize("gain", [1.0, 4.0])
+def test_initialiser_scales_xaviers_weights(chapter, gain):
+    torch.manual_seed(0)
+    layer = nn.Linear(400, 200)
+    layer.apply(chapter["init_gain"](gain))
+    assert layer.weight.abs().max().item() == pytest.approx(gain * (6 / 600) ** 0.5, rel=0.01)
+    assert not layer.bias.any()
+
+
+def test_larger_weights_make_up_for_the_sigmoids_slope(chapter):
+    """The chapter's claim: the bound of 4^-n is on the slopes, and a gain of 4 brings the gradient back."""
+    shares = {}
+    for gain in (1, 4):
+        torch.manual_seed(0)
+        net = chapter["small_alexnet"]().eval()
+        net.apply(chapter["init_gain"](gain))
+        chapter["replace_relu"](net, nn.Sigmoid)
+        F.cross_entropy(net(torch.rand(8, 1, 65, 65)), torch.arange(8)).backward()
+        weights = [p for p in net.parameters() if p.dim() > 1]
+        shares[gain] = (weights[0].grad.norm() / weights[0].norm()) / (weights[-1].grad.norm() / weights[-1].norm())
+    assert shares[1] < 1e-3 and shares[4] > 100 * shares[1]
