@@ -103,6 +103,7 @@ class Kernel(AsyncKernelManager):
         home = "/home/student" if isolated else str(self.exchange / "home")
         environment = {
             "HOME": home,
+            "TMPDIR": home,
             "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "MPLBACKEND": "agg",
@@ -220,7 +221,7 @@ async def _execute(notebook: NotebookNode, checks: list[str], limits: Limits, ex
     )
     client.slow = []
     outcome, quiet = Outcome(), subprocess.DEVNULL
-    async with client.async_setup_kernel(cwd=str(exchange), stdout=quiet, stderr=quiet):
+    async with client.async_setup_kernel(cwd=str(exchange / "home"), stdout=quiet, stderr=quiet):
         began = time.monotonic()
         watch = asyncio.create_task(_watch(manager, limits, outcome.notes))
         try:

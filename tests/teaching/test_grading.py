@@ -152,6 +152,18 @@ def test_a_folder_without_submissions_is_refused(tmp_path, monkeypatch, name):
     assert f"DIR={tmp_path / name}" in run(tmp_path / name, monkeypatch)
 
 
+def test_without_isolation_python_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "isolation", lambda: "no unshare")
+    outside = tmp_path / "outside.txt"
+    notebook = wrongdoers.writes_to(handed_in("eve"), outside)
+    nbformat.write(wrongdoers.reaches_out(notebook), tmp_path / "eve.ipynb")
+    assert run(tmp_path, monkeypatch) == 0
+    assert grades(tmp_path)["eve"]["total"] == "26" and not outside.exists()
+    report = (tmp_path / "report.txt").read_text()
+    assert "This system cannot isolate a process (no unshare)" in report
+    assert f"eve: writes to {outside}" in report and "eve: reaches for the network" in report
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("ALL"), reason="a quarter of an hour: ALL=1")
 @pytest.mark.parametrize("wrongdoer", wrongdoers.LOSES, ids=lambda wrongdoer: wrongdoer.__name__)

@@ -135,6 +135,10 @@ def writes_files(notebook):
     return _own_cell(notebook, 'open("../../outside.txt", "w").write("x")\nopen("/usr/outside.txt", "w").write("x")')
 
 
+def writes_to(notebook, path):
+    return _own_cell(notebook, f'open({str(path)!r}, "w").write("x")')
+
+
 def reaches_out(notebook):
     return _own_cell(notebook, 'import urllib.request\nurllib.request.urlopen("http://192.0.2.1", timeout=3)')
 
