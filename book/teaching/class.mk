@@ -19,6 +19,7 @@ $(CLASS_STAMP): book/teaching/requirements.txt $(STAMP)
 class: $(CLASS_STAMP)  ## graded work for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
 	@$(CLASS_PYTHON) -m book.teaching.build $(CLASS_OPTIONS) $(WEEKS)
 	@$(CLASS_PYTHON) -m book.teaching.quizzes
+	@$(CLASS_PYTHON) -m book.teaching.syllabus --course $(COURSE)
 
 class-check: $(CLASS_STAMP)  ## the acceptance list of graded work, for WEEKS="week0 vgg" or with ALL=1 for all
 	@$(CLASS_PYTHON) -m book.teaching.check --kernel $(CLASS_OPTIONS) $(if $(ALL),,$(or $(WEEKS),week0 vgg))

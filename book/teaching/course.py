@@ -43,6 +43,7 @@ class Course:
     seed: str
     weeks: dict[str, Week]
     publish: dict[str, str]  # repository, branch and hub that students get their notebooks from
+    sessions: dict[str, list[list[str]]]  # variants of the course: how many sessions -> the weeks of each
 
     def pick(self, names: str = "") -> list[Week]:
         """The weeks named in ``names``, separated by blanks, or all; raises ValueError for one that the plan lacks."""
@@ -57,7 +58,7 @@ def read(path: Path = PLAN) -> Course:
     plan = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         found = {name: Week(name=name, **week) for name, week in plan["weeks"].items()}
-        return Course(plan["title"], str(plan["seed"]), found, plan.get("publish") or {})
+        return Course(plan["title"], str(plan["seed"]), found, plan.get("publish") or {}, plan.get("sessions") or {})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a course's plan: {error}; compare it with {PLAN.relative_to(ROOT)}") from error
 
