@@ -1,4 +1,4 @@
-"""The course on one page, ``syllabus.html``, from ``course.yml`` and the chapters: weeks, readings, objectives and what trains them.
+"""The course on one page, ``syllabus.html``: weeks, readings, objectives and what trains them, from plan and chapters.
 
 python -m book.teaching.syllabus [--course my.yml] [--to folder]
 """
@@ -18,11 +18,15 @@ from book.teaching import course, weeks
 READINGS = 2  # of a chapter's references
 STYLE = """
 body{font:16px/1.55 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1c1c;background:#fff}
-table{border-collapse:collapse;width:100%;margin:1rem 0}th,td{border-bottom:1px solid #bbb;padding:.35rem .5rem;text-align:left;
-vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}.gap{color:#a3260a;font-weight:600}a{color:#00538a}
+table{border-collapse:collapse;width:100%;margin:1rem 0}
+th,td{border-bottom:1px solid #bbb;padding:.35rem .5rem;text-align:left;vertical-align:top}
+.gap{color:#a3260a;font-weight:600}a{color:#00538a}
 @media print{body{margin:0;max-width:none}tr{break-inside:avoid}}
 """
-HEAD = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}: syllabus</title>\n<style>{style}</style></head>\n<body>'
+HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}: syllabus</title>
+<style>{style}</style></head>
+<body>"""
 
 
 def page(plan: course.Course) -> str:
@@ -88,13 +92,8 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], *, escaped: bool 
     def line(cells_: tuple[str, ...], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{cell if escaped else escape(cell)}</{tag}>" for cell in cells_) + "</tr>"
 
-    return (
-        "<table><thead>"
-        + line(head, "th")
-        + "</thead><tbody>"
-        + "".join(line(row, "td") for row in rows)
-        + "</tbody></table>"
-    )
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
 def _html(words: str) -> str:
