@@ -65,13 +65,26 @@ addEventListener("DOMContentLoaded", () => {
   addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights.delete("search"));
 });
 
-// A link into something folded opens it.
-const unfold = () => {
+// A link to a place in the page leads to it: what is folded opens, and while the parts above are laid out the place
+// stays where the reader was sent, until they move themselves.
+function land() {
   const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
-    fold.open = true;
-    if (fold === target || fold.parentElement.closest("details") === null) target.scrollIntoView();
-  }
-};
-addEventListener("DOMContentLoaded", unfold);
-addEventListener("hashchange", unfold);
+  if (!target) return;
+  for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  const end = performance.now() + 1000;
+  let moved = false;
+  const leave = () => (moved = true);
+  const events = ["wheel", "touchstart", "keydown", "mousedown"];
+  for (const event of events) addEventListener(event, leave, { passive: true });
+  const hold = () => {
+    if (moved || performance.now() > end) {
+      for (const event of events) removeEventListener(event, leave);
+      return;
+    }
+    target.scrollIntoView({ behavior: "instant" });
+    requestAnimationFrame(hold);
+  };
+  hold();
+}
+addEventListener("load", land);
+addEventListener("hashchange", land);

@@ -52,7 +52,8 @@ def test_printing_opens_what_is_folded_and_closes_it_again(tab):
 def test_a_dark_page_is_printed_light(tab):
     visit(tab, CHAPTERS[0], theme="dark")
     use_theme(tab, "dark")
-    colours = "['body', 'article section > p:not(.reading-time)', 'div.cell_input'].map(s => getComputedStyle(document.querySelector(s)))"
+    places = "'body', 'article section > p:not(.reading-time)', 'div.cell_input'"
+    colours = f"[{places}].map(s => getComputedStyle(document.querySelector(s)))"
     level = "c => c.match(/[0-9]+/g).slice(0, 3).reduce((a, b) => a + +b, 0) / 3"
     script = f"{colours}.map((c, i) => ({level})(i == 1 ? c.color : c.backgroundColor))"
     dark = tab.evaluate(script)
