@@ -27,8 +27,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import mistune
 import nbformat
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import SaveAutoGrades, SaveCells
@@ -250,7 +252,8 @@ def write_queue(assignment: Assignment, found: dict[str, dict], records: dict[st
         table.writerow(["student", "question", "answer", "points"])
         for student, name, answer in waiting:
             table.writerow([student, name, "'" + answer if answer[:1] in "=+-@" else answer, ""])
-    page = pages.get_template("by_hand.html").render(week=assignment.week, anchors=assignment.anchors, waiting=waiting)
+    anchors = {name: Markup(mistune.html(text)) for name, text in assignment.anchors.items()}
+    page = pages.get_template("by_hand.html").render(week=assignment.week, anchors=anchors, waiting=waiting)
     (assignment.folder / "by_hand.html").write_text(page, encoding="utf-8")
     return len(waiting)
 

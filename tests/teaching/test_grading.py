@@ -93,7 +93,7 @@ def test_marks_by_hand_are_taken_and_nothing_runs_twice(graded, monkeypatch, cap
         for student in ("ada", "exits", "silent")
         for question in ("explain_logits", "explain_curves")
     }
-    assert "5 × 5 places" in rows[0]["answer"] and "**1 point**" in (graded / "by_hand.html").read_text()
+    assert "5 × 5 places" in rows[0]["answer"] and "<strong>1 point</strong>" in (graded / "by_hand.html").read_text()
     with (graded / "by_hand.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
