@@ -140,6 +140,24 @@ def test_group_norm_takes_every_batch_norms_place():
     torch.testing.assert_close(net(X)[:1], net(X[:1]), rtol=1e-4, atol=1e-5)  # no neighbour has a say
 
 
+@pytest.mark.parametrize("shape", [(16, 5), (4, 5, 6, 7)])
+def test_backward_pass_by_hand_is_autograds(shape):
+    torch.manual_seed(0)
+    norm, grad_Z = BatchNorm(5, len(shape), eps=1e-3), torch.randn(shape)
+    nn.init.uniform_(norm.weight, 0.5, 1.5)
+    X = (3 + 2 * torch.randn(shape)).requires_grad_()
+    norm(X).backward(grad_Z)
+    found = BATCH_NORM["batch_norm_backward"](grad_Z, X.detach(), norm.weight.detach(), eps=1e-3)
+    for ours, autograds in zip(found, (X.grad, norm.weight.grad, norm.bias.grad), strict=True):
+        torch.testing.assert_close(ours, autograds, rtol=1e-4, atol=1e-5)
+
+
+def test_without_norm_keeps_everything_else():
+    for builder in ("lenet_bn", "lenet_bn_torch"):
+        net = BATCH_NORM["without_norm"](BATCH_NORM[builder]())
+        assert num_params(net) == 61_706 and net(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+
+
 def test_overfits_one_batch():
     torch.manual_seed(0)
     net, X, y = BATCH_NORM["lenet_bn"](), torch.rand(20, 1, 28, 28), torch.arange(20) % 10
