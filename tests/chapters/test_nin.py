@@ -29,6 +29,8 @@ def test_parameter_count_and_its_arithmetic(chapter):
 def test_cifar_network_of_the_paper(chapter):
     net = chapter["nin_cifar"]().eval()
     assert num_params(net) == 966_986
+    pooling = [type(stage) for stage in net if "Pool" in type(stage).__name__]
+    assert pooling == [nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d]  # as the authors released it
     with torch.no_grad():
         assert net(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
@@ -152,9 +154,56 @@ def test_exercise_5_average_and_dense_layer_change_places():
     torch.testing.assert_close(maps.mean(dim=(2, 3)), dense(features.mean(dim=(2, 3))), rtol=0, atol=1e-5)
 
 
-def test_exercise_7_smallest_image(chapter):
+def test_smallest_image(chapter):
     with torch.device("meta"):
         net = chapter["nin"]()
         assert net(torch.empty(1, 1, 67, 67)).shape == (1, 10)
         with pytest.raises(RuntimeError):
             net(torch.empty(1, 1, 66, 66))
+
+
+def test_receptive_field_of_a_class_map(chapter):
+    """The chapter's 195 of 224 pixels: change one pixel inside and one outside of what a corner of the map sees."""
+    torch.manual_seed(0)
+    net = chapter["nin"]()[:-2].eval()
+    net.apply(chapter["init_kaiming"])
+    X = torch.rand(1, 1, 224, 224, requires_grad=True)
+    net(X)[0, :, 2, 2].sum().backward()  # away from the padding on either side
+    seen = X.grad[0, 0].abs().sum(dim=0).nonzero()
+    assert int(seen.max() - seen.min()) < 195
+    corner = torch.rand(1, 1, 500, 500, requires_grad=True)
+    maps = net(corner)
+    maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].sum().backward()
+    seen = corner.grad[0, 0].abs().sum(dim=0).nonzero()
+    assert 150 < int(seen.max() - seen.min()) < 195
+
+
+def test_exercise_3_for_28_pixels(chapter):
+    net = nn.Sequential(chapter["nin_block"](1, 96, kernel_size=3, padding=1), *chapter["nin"]()[1:])
+    assert num_params(net) == 1_981_414
+    assert stage_shapes(net, 2, 1, 28, 28)[-3] == (10, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"c1": 16, "c2": 32, "num_pointwise": 2}, 18_346),
+        ({"c1": 16, "c2": 32, "num_pointwise": 0}, 7_946),
+        ({"c1": 28, "c2": 52, "num_pointwise": 0}, 18_574),
+        ({"c1": 16, "c2": 32, "num_pointwise": 2, "last_width": 10}, 10_822),
+    ],
+)
+def test_networks_with_and_without_pointwise_convolutions(chapter, arguments, expected):
+    net = chapter["three_blocks"](**arguments)
+    assert num_params(net) == expected
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    kernels = {layer.kernel_size for layer in net.modules() if isinstance(layer, nn.Conv2d)}
+    assert ((1, 1) in kernels) is bool(arguments["num_pointwise"])
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5])
+def test_both_heads_have_the_same_dropout_in_the_same_place(chapter, p):
+    for head in ("small_average", "small_dense"):
+        net = chapter[head](dropout=p)
+        assert [i for i, stage in enumerate(net) if isinstance(stage, nn.Dropout)] == [4] and net[4].p == p
+        assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
