@@ -148,12 +148,6 @@ def test_hes_start_keeps_a_vectors_length_through_relus():
     assert 0.5 < ratio < 2
 
 
-def test_warm_up_rises_over_the_first_fifth():
-    assert RESNET["warm_up"](0) == pytest.approx(0.01)
-    assert RESNET["warm_up"](0.1) == pytest.approx(0.51)
-    assert RESNET["warm_up"](0.2) == RESNET["warm_up"](1.0) == 1
-
-
 def test_option_a_sizes_of_the_paper():
     for depth, expected in ((20, 269_722), (56, 853_018)):
         net = RESNET["small_resnet"](depth, RESNET["ResidualA"], num_channels=16, in_channels=3)
