@@ -24,15 +24,21 @@ def table(records: list[dict]) -> str:
     Returns:
         The table, or an empty string without records.
     """
-    lengths = [record["epochs"] for record in records if record["removed"] == "nothing"]
+    lengths = [
+        (record["images"] * record["epochs"], record["images"]) for record in records if record["removed"] == "nothing"
+    ]
     if not lengths:
         return ""
+    seen, images = max(lengths)
     accuracies: dict[str, dict[int, float]] = {}
     for record in records:
-        if record["epochs"] == max(lengths):
+        if (record["images"], record["epochs"]) == (images, seen // images):
             accuracies.setdefault(record["removed"], {})[record["seed"]] = record["held_out_acc"][-1]
     whole = accuracies["nothing"]
-    lines = [f"| batch-norm LeNet, {max(lengths)} epochs | held-out accuracy | difference |", "|---|---|---|"]
+    lines = [
+        f"| batch-norm LeNet, {seen // images} epochs of {images:,} images | held-out accuracy | difference |",
+        "|---|---|---|",
+    ]
     for removed, words in WORDS.items():
         of_seed = accuracies.get(removed, {})
         if not of_seed:

@@ -68,7 +68,7 @@ def test_weights_that_are_too_large_go_outside(record, tmp_path, monkeypatch):
 
 def test_the_ablation_table_compares_the_longest_trainings_seed_by_seed():
     def trained(removed, seed, epochs, accuracy):
-        return {"removed": removed, "seed": seed, "epochs": epochs, "held_out_acc": [0.1, accuracy]}
+        return {"removed": removed, "seed": seed, "epochs": epochs, "images": 100, "held_out_acc": [0.1, accuracy]}
 
     whole = [trained("nothing", 0, 5, 0.90), trained("nothing", 1, 5, 0.92), trained("nothing", 0, 2, 0.5)]
     lines = page_ablation.table(whole + [trained("warm-up", 1, 5, 0.91), trained("cosine", 0, 2, 0.4)]).splitlines()
