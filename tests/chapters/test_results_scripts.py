@@ -91,7 +91,7 @@ def test_trials_and_ablations_are_recorded_once(few_images, books, monkeypatch, 
     options = ["lenet", "--lr", "0.01", "--augment", "no", "--epochs", "1"]
     for _ in range(2):
         call(tune, *options, monkeypatch=monkeypatch)
-        call(ablate, "--only", "warm-up", "--seeds", "1", "--epochs", "1", monkeypatch=monkeypatch)
+        call(ablate, "--only", "warm-up", "--seeds", "1", "--epochs", "1", "--images", "40", monkeypatch=monkeypatch)
     (trial,) = ledger.load(tune.TUNING)
     assert (trial["network"], trial["lr"], trial["augment"]) == ("lenet", 0.01, False)
     (ablation,) = ledger.load(ablate.RECORDS)
@@ -141,7 +141,7 @@ TINY = [
     "train_iter, test_iter = d2lt.load_data_fashion_mnist(4096, device='cpu')",
     "torch.manual_seed(0)\nnet = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\nnum_epochs = 1\n"
     "history = d2lt.train(net, train_iter, test_iter, num_epochs, 0.1, animator=False)\nprint(history)",
-    "print('verdict: undecided')",
+    "print('depth helps: undecided (3 of 5 seeds)')",
 ]
 
 
@@ -171,20 +171,32 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("print('verdict: no, 1 of 5')", "says no"),
         ("import sys; print('careful', file=sys.stderr)", "wrote to stderr: careful"),
         ("print('quick mode')", "ran in quick mode"),
     ],
 )
 def test_what_is_not_clean_is_not_stored(source, words):
     output = nbformat.v4.new_output("stream", name="stderr" if "stderr" in source else "stdout", text="careful")
-    output.text = {"says no": "verdict: no, 1 of 5", "ran in quick mode": "quick mode"}.get(words, "careful")
+    output.text = {"ran in quick mode": "quick mode"}.get(words, "careful")
     cell = nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1)
     with pytest.raises(SystemExit, match=words):
         execute.refuse("x", nbformat.v4.new_notebook(cells=[cell]), {"data": {"source": "Fashion-MNIST"}})
     with pytest.raises(SystemExit, match="ran on 'Fashion-MNIST, first 9 of 60,000'"):
         record = {"data": {"source": "Fashion-MNIST, first 9 of 60,000"}}
         execute.refuse("x", nbformat.v4.new_notebook(), record)
+
+
+@pytest.mark.parametrize("line", ["depth helps: yes (5 of 5 seeds)", "depth helps: 5 of 5 seeds, yes"])
+def test_a_verdict_that_turns_is_not_stored(line):
+    def notebook(text):
+        output = nbformat.v4.new_output("stream", name="stdout", text=f"before\n{text}\n")
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+
+    before = execute.verdicts(notebook(line))
+    assert before == {"depth helps": "yes"}
+    execute.compare("x", before, execute.verdicts(notebook("depth helps: yes (4 of 5 seeds)")))
+    with pytest.raises(SystemExit, match="depth helps: yes, now undecided"):
+        execute.compare("x", before, execute.verdicts(notebook("depth helps: undecided (3 of 5 seeds)")))
 
 
 def test_pictures_are_stored_with_a_palette():
