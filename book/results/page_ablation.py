@@ -51,7 +51,7 @@ def table(records: list[dict]) -> str:
 
 def _mean_and_spread(values: list[float], form: str) -> str:
     """``0.921 ± 0.002 (3 seeds)``; a single value has no spread."""
-    mean = f"{statistics.mean(values):{form}}"
+    mean = f"{statistics.mean(values):{form}}".replace("-", "−")
     if len(values) == 1:
         return f"{mean} (1 seed)"
     return f"{mean} ± {statistics.stdev(values):.3f} ({len(values)} seeds)"

@@ -74,7 +74,7 @@ def test_the_ablation_table_compares_the_longest_trainings_seed_by_seed():
     lines = page_ablation.table(whole + [trained("warm-up", 1, 5, 0.91), trained("cosine", 0, 2, 0.4)]).splitlines()
     assert lines[2:] == [
         "| the whole recipe | 0.910 ± 0.014 (2 seeds) |  |",
-        "| no warm-up | 0.910 (1 seed) | -0.010 (1 seed) |",
+        "| no warm-up | 0.910 (1 seed) | −0.010 (1 seed) |",
     ]
     assert page_ablation.table([]) == ""
 
