@@ -172,7 +172,7 @@ def another_id(notebook):
     return _answer(notebook, "student", 'STUDENT = "emmy"')
 
 
-# What each must lose, by question; a question's name: everything from there on.
+# What each must lose, by question; a name: everything from that question on; None: it depends on the machine.
 LOSES = {
     endless: {"receptive_field": 3},
     endless_stubborn: "same_head_sizes",
@@ -181,7 +181,7 @@ LOSES = {
     quits: {},
     crashes: "receptive_field",
     eats_memory: {},
-    prints_without_end: {},
+    prints_without_end: None,
     forks: "receptive_field",
     deletes_a_check: {},
     deletes_an_answer: {"vgg": 4},
