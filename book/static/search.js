@@ -86,6 +86,8 @@ function search(query, sections) {
     return Math.log(1 + sections.length / (1 + holders.length));
   });
   const share = shares(wanted, sections);
+  const repeated = new Map(); // titles that many chapters have say little of one
+  for (const { title } of sections) repeated.set(title, (repeated.get(title) ?? 0) + 1);
   const found = [];
   for (const section of sections) {
     let score = 4 * share.get(section.page);
@@ -97,6 +99,8 @@ function search(query, sections) {
     if (!complete) continue;
     if (all.length > 1 && section.titleWords.join(" ").includes(phrase)) score *= 1.8;
     else if (all.length > 1 && section.text.includes(` ${phrase} `)) score *= 1.4;
+    if (section.page === "book/glossary.html") score *= 0.5; // the chapter explains, the glossary reminds
+    if (repeated.get(section.title) > 3 && section.title !== "Exercises") score *= 0.7;
     if (section.page === "book/changes.html" || section.page === "book/bibliography.html") score *= 0.6;
     if (["References", "Exercises"].includes(section.title) && !wanted.includes(stem(section.title.toLowerCase()))) score *= 0.5;
     found.push({ ...section, score });
