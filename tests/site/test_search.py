@@ -27,7 +27,11 @@ QUERIES = {
     "bottleneck": ("chapters/resnet.html#the-bottleneck", "chapters/densenet.html#bottleneck"),
     "four branches": "chapters/googlenet.html",
     "cheques": "chapters/lenet.html",
-    "global average pooling": ("book/glossary.html#term-global-average-pooling", "chapters/nin.html", "book/errata.html#max-pooling"),
+    "global average pooling": (
+        "book/glossary.html#term-global-average-pooling",
+        "chapters/nin.html",
+        "book/errata.html#max-pooling",
+    ),
     "sigmoid": "chapters/lenet.html",
     "skip connection": ("book/glossary.html#term-residual-connection", "chapters/resnet.html"),
     "multiply-adds": "chapters/",
