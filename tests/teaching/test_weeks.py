@@ -117,5 +117,5 @@ def test_the_seed_decides_the_numbers_and_is_not_handed_out(plan, tmp_path):
 
 
 def test_an_unknown_week_is_named(plan):
-    with pytest.raises(ValueError, match="no week .vggg.; it has week0, "):
+    with pytest.raises(ValueError, match=r"no week 'vggg'; it has week0, "):
         plan.pick("vgg vggg")
