@@ -175,8 +175,8 @@ class DataIter:
 
     def _as_network_input(self, images: Tensor) -> Tensor:
         X = images.to(torch.float32).div_(255)  # (B, C, H, W)
-        if self.resize is None:
-            return X
+        if self.resize is None or len(X) == 0:
+            return X if self.resize is None else X.new_empty(0, X.shape[1], self.resize, self.resize)
         return F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=self.resize < X.shape[-1])
 
 
