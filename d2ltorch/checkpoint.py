@@ -57,10 +57,9 @@ class Run:
         try:
             write_atomically(self.path, lambda file: torch.save(_plain(state), file))
         except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
-            failure = CheckpointError(
-                f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error}). Make "
-                "room, or name a file elsewhere; the network keeps its weights, and this error's `history` the epochs"
-            )
+            problem = f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error})"
+            cure = "Make room, or name a file elsewhere: the network keeps its weights, this error's history the epochs"
+            failure = CheckpointError(f"{problem}. {cure}")
             failure.history = self.history
             raise failure from error
 
@@ -81,11 +80,10 @@ class Run:
             if torch.cuda.is_available() and state["cuda_rng"]:
                 torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
         except Exception as error:
-            is_known = isinstance(error, (_Unusable, PermissionError))
-            raise CheckpointError(
-                f"checkpoint={str(self.path)!r} cannot be resumed from ({'' if is_known else 'damaged: '}{error}). The "
-                "file is untouched: move it away or choose another name to start anew"
-            ) from error
+            reason = error if isinstance(error, (_Unusable, PermissionError)) else f"damaged: {error}"
+            problem = f"checkpoint={str(self.path)!r} cannot be resumed from ({reason})"
+            cure = "The file is untouched: move it away or choose another name to start anew"
+            raise CheckpointError(f"{problem}. {cure}") from error
         self.net.load_state_dict(state["net"])
         here, meta = self.history.meta["device_name"], state["meta"]
         self.history.meta.update(meta)
@@ -97,33 +95,25 @@ class Run:
     @staticmethod
     def _load(path: Path) -> dict[str, Any]:
         """The file's content; a changed bit is found by the checksum that each part of the archive has."""
-        if not zipfile.is_zipfile(path):
-            raise _Unusable("damaged, or not a checkpoint of d2ltorch.train")
+        require(zipfile.is_zipfile(path), _Unusable, "damaged, or not a checkpoint of d2ltorch.train")
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                raise _Unusable("damaged: a checksum does not fit")
+            require(archive.testzip() is None, _Unusable, "damaged: a checksum does not fit")
         state = torch.load(path, map_location="cpu", weights_only=True)
         missing = [key for key in PARTS if key not in state]
-        if missing:
-            raise _Unusable(f"not a whole checkpoint of d2ltorch.train: it has no {missing[0]!r}")
+        require(not missing, _Unusable, f"not a whole checkpoint of d2ltorch.train: it has no {missing[:1]}")
         return state
 
     def _compare(self, state: dict[str, Any], num_epochs: int) -> None:
         """Refuse what belongs to another network, another run or a longer one."""
         own, found = (_describe(weights) for weights in (self.net.state_dict(), state["net"]))
-        odd = sorted(key for key in own.keys() | found.keys() if own.get(key) != found.get(key))
-        if odd:
-            raise _Unusable(
-                f"it holds another network: {odd[0]!r} is {found.get(odd[0])} there and {own.get(odd[0])} here, "
-                f"{len(odd)} differ in all"
-            )
-        ours, theirs = self.history.meta, state["meta"]
-        odd = [key for key in RUN_KEYS if theirs.get(key) != ours[key]]
-        if odd:
-            changes = "; ".join(f"{key} was {theirs.get(key)!r} and is {ours[key]!r}" for key in odd)
-            raise _Unusable(f"it holds a run with other settings: {changes}")
-        if len(state["rows"]) > num_epochs:
-            raise _Unusable(f"it holds {len(state['rows'])} epochs already, and num_epochs={num_epochs}")
+        for key in sorted(own.keys() | found.keys()):
+            problem = f"it holds another network: {key!r} is {found.get(key)} there and {own.get(key)} here"
+            require(own.get(key) == found.get(key), _Unusable, problem)
+        ours, theirs, epochs = self.history.meta, state["meta"], len(state["rows"])
+        pairs = [(key, theirs.get(key), ours[key]) for key in RUN_KEYS]
+        changes = "; ".join(f"{key} was {old!r} and is {new!r}" for key, old, new in pairs if old != new)
+        require(not changes, _Unusable, f"it holds a run with other settings: {changes}")
+        require(epochs <= num_epochs, _Unusable, f"it holds {epochs} epochs already, and num_epochs={num_epochs}")
 
 
 class _Unusable(Exception):
@@ -141,9 +131,7 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, dict):
         return {_plain(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(entry) for entry in value)
-    return value
+    return type(value)(_plain(entry) for entry in value) if isinstance(value, (list, tuple)) else value
 
 
 def describe_run(
@@ -171,6 +159,8 @@ def describe_run(
 
 
 def _name(function: object) -> str:
+    if isinstance(function, str):
+        return function
     if isinstance(function, functools.partial):
         return f"{_name(function.func)}{function.args}{sorted(function.keywords.items())}"
     # An object's address is another one in the next process.
@@ -192,8 +182,6 @@ def usable_path(checkpoint: Any) -> Path | None:
         trial.touch()
         trial.unlink()
     except OSError as error:
-        reason = error.strerror or error
-        raise CheckpointError(
-            f"checkpoint={str(checkpoint)!r} cannot be written there ({reason}): name a file in a folder of yours"
-        ) from error
+        problem = f"checkpoint={str(checkpoint)!r} cannot be written there ({error.strerror or error})"
+        raise CheckpointError(f"{problem}: name a file in a folder of yours") from error
     return path

@@ -61,10 +61,8 @@ def load_data_fashion_mnist(
         DataError: a file is damaged or holds something else, or the downloaded data cannot be stored.
         TypeError, ValueError: an argument that cannot be meant.
     """
-    counts = [
-        None if number is None else whole_number(name, number, 1)
-        for name, number in (("num_train", num_train), ("num_test", num_test))
-    ]
+    wanted = {"num_train": num_train, "num_test": num_test}
+    counts = [None if number is None else whole_number(name, number, 1) for name, number in wanted.items()]
     folder, device = data_folder(root), usable_device(device)
     splits, name, totals = _find_splits(folder)
     if is_quick():
@@ -75,16 +73,8 @@ def load_data_fashion_mnist(
         source = name + ", quick mode" * is_quick()
         if kept < total:
             source += f"{':' if is_quick() else ','} first {kept:,} of {total:,}"
-        iterators.append(
-            DataIter(
-                images[:kept].to(device),
-                labels[:kept].to(device),
-                batch_size,
-                resize=resize,
-                shuffle=shuffle,
-                source=source,
-            )
-        )
+        options: dict[str, Any] = {"resize": resize, "shuffle": shuffle, "source": source}
+        iterators.append(DataIter(images[:kept].to(device), labels[:kept].to(device), batch_size, **options))
     return iterators[0], iterators[1]
 
 
@@ -93,11 +83,11 @@ def _find_splits(folder: Path) -> tuple[Splits, str, tuple[int, int]]:
     if is_quick():
         return read_sample(), "Fashion-MNIST", NUM_IMAGES
     try:
-        splits, published = read_files(folder)
+        splits, is_published = read_files(folder)
     except Unreachable as reason:
         print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
-        return read_sample(), "Fashion-MNIST", NUM_IMAGES
-    if published:
+        splits, is_published = read_sample(), True
+    if is_published:
         return splits, "Fashion-MNIST", NUM_IMAGES
     return splits, f"images of {folder}, not the published set", (len(splits[0][1]), len(splits[1][1]))
 
@@ -157,10 +147,8 @@ class DataIter:
 
     def __repr__(self) -> str:
         height, width = (self.resize, self.resize) if self.resize else self.images.shape[-2:]
-        return (
-            f"DataIter({self.source}: {self.num_examples:,} images of {height}×{width}, "
-            f"batches of {self.batch_size}, on {self.device})"
-        )
+        images = f"{self.num_examples:,} images of {height}×{width}"
+        return f"DataIter({self.source}: {images}, batches of {self.batch_size}, on {self.device})"
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One pass without shuffling, which leaves the random state alone: X (B, C, H, W) in [0, 1] and y (B,)."""
@@ -240,11 +228,7 @@ def probe_images(data_iter: DataIter) -> tuple[Tensor, Tensor]:
         ValueError: the training iterator, or a test iterator cut too short.
     """
     require(not data_iter.shuffle, ValueError, "data_iter is the training iterator: pass test_iter")
-    needed = max(PROBE_INDICES) + 1
-    require(
-        data_iter.num_examples >= needed,
-        ValueError,
-        f"data_iter has {data_iter.num_examples} images, the probe images are among the first {needed}: load with "
-        f"num_test={needed} or more",
-    )
+    needed, count = max(PROBE_INDICES) + 1, data_iter.num_examples
+    cure = f"the probe images are among the first {needed}: load with num_test={needed} or more"
+    require(count >= needed, ValueError, f"data_iter has {count} images, {cure}")
     return data_iter.examples(PROBE_INDICES)

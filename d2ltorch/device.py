@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .checks import whole_number
+from .checks import require, whole_number
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -37,8 +37,8 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     """``device`` as a torch.device on which tensors can be made; ``try_gpu()`` if None."""
     if device is None:
         return try_gpu()
-    if not isinstance(device, (str, torch.device)):
-        raise TypeError(f"device={device!r} is not a device: give 'cpu', 'cuda', 'mps' or try_gpu()")
+    is_device = isinstance(device, (str, torch.device))
+    require(is_device, TypeError, f"device={device!r} is not a device: give 'cpu', 'cuda', 'mps' or try_gpu()")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
@@ -111,8 +111,8 @@ def choose_precision(precision: str, device: torch.device, net: nn.Module) -> st
     with a convolution of 32 channels or more (below, the conversions cost what the multiplications save); float16 on
     older GPUs from compute capability 7.0 on, such as the T4; float32 elsewhere.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
+    known = ", ".join(PRECISIONS)
+    require(precision in PRECISIONS, ValueError, f"precision={precision!r} is unknown: choose one of {known}")
     if precision != "auto":
         return precision
     if device.type == "cuda":

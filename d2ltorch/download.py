@@ -17,6 +17,8 @@ import pooch
 import torch
 from torch import Tensor
 
+from .checks import require
+
 MIRRORS = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -48,11 +50,10 @@ def data_folder(root: str | os.PathLike[str] | None) -> Path:
     """The folder meant by ``root``, or by ``D2LTORCH_DATA`` if it is None, or the default."""
     if root is None:
         root = os.environ.get("D2LTORCH_DATA") or Path("~/.cache/d2ltorch")
-    if not isinstance(root, (str, os.PathLike)):
-        raise TypeError(f"root={root!r} is not a path: give the folder for FashionMNIST/raw")
+    cure = "give the folder for FashionMNIST/raw"
+    require(isinstance(root, (str, os.PathLike)), TypeError, f"root={root!r} is not a path: {cure}")
     folder = Path(root).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"root={str(root)!r} is a file: give the folder for FashionMNIST/raw")
+    require(folder.is_dir() or not folder.exists(), ValueError, f"root={str(root)!r} is a file: {cure}")
     return folder
 
 
@@ -69,11 +70,9 @@ def read_files(root: Path) -> tuple[Splits, bool]:
     splits = []
     for split in ("train", "t10k"):
         images, labels = arrays[f"{split}-images-idx3-ubyte"], arrays[f"{split}-labels-idx1-ubyte"]
-        if len(images) != len(labels):
-            raise DataError(
-                f"{raw} has {len(images):,} images but {len(labels):,} labels in its {split} files: they do not belong "
-                "together. Move them away, then load again: the published ones are fetched"
-            )
+        problem = f"{raw} has {len(images):,} images but {len(labels):,} labels in its {split} files"
+        cure = "they do not belong together. Move them away, then load again: the published ones are fetched"
+        require(len(images) == len(labels), DataError, f"{problem}: {cure}")
         splits.append((torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))))
     published = all(zlib.crc32(content) == PUBLISHED[name][2] for name, content in contents.items())
     return (splits[0], splits[1]), published
@@ -97,8 +96,8 @@ def _content(name: str, raw: Path) -> bytes:
     packed = raw / f"{name}.gz"
     if not packed.is_file():
         _fetch(name, raw)
-    if pooch.file_hash(str(packed), alg="md5") != PUBLISHED[name][1]:
-        raise DataError(f"{packed} is damaged: {_CURE}")
+    is_whole = pooch.file_hash(str(packed), alg="md5") == PUBLISHED[name][1]
+    require(is_whole, DataError, f"{packed} is damaged: {_CURE}")
     return gzip.decompress(packed.read_bytes())  # no larger than the published file, which has this checksum
 
 
@@ -146,10 +145,8 @@ def _fetch(name: str, raw: Path) -> None:
             except Unreachable as reason:
                 reasons.append(str(reason))
     except OSError as error:
-        raise DataError(
-            f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there. Make room, or "
-            "set D2LTORCH_DATA, or root=, to another folder"
-        ) from error
+        problem = f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there"
+        raise DataError(f"{problem}. Make room, or set D2LTORCH_DATA, or root=, to another folder") from error
     _failure = time.monotonic(), "; ".join(reasons)
     raise Unreachable(_failure[1])
 

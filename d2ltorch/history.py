@@ -42,10 +42,8 @@ class History:
 
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary an epoch, ready for ``pandas.DataFrame``."""
-        return [
-            {"epoch": epoch + 1, **{column: getattr(self, column)[epoch] for column in COLUMNS}}
-            for epoch in range(len(self))
-        ]
+        columns = zip(*(getattr(self, column) for column in COLUMNS))
+        return [{"epoch": i + 1, **dict(zip(COLUMNS, values))} for i, values in enumerate(columns)]
 
     def __repr__(self) -> str:
         unknown = {"device_name": "unknown device", "precision": "?", "source": "unknown data", "num_examples": 0}
@@ -55,10 +53,9 @@ class History:
             return f"no epoch finished ({where})"
         rate = meta["num_examples"] * len(self) / max(sum(self.seconds), 1e-9)
         tested = "" if self.test_acc[-1] is None else f", test acc {self.test_acc[-1]:.3f}"
-        return (
-            f"loss {self.train_loss[-1]:.3f}, train acc {self.train_acc[-1]:.3f}{tested} after {len(self)} "
-            f"epoch{'s' * (len(self) != 1)}; {rate:,.0f} examples/s on {where}"
-        )
+        learnt = f"loss {self.train_loss[-1]:.3f}, train acc {self.train_acc[-1]:.3f}"
+        epochs = f"{len(self)} epoch{'s' * (len(self) != 1)}"
+        return f"{learnt}{tested} after {epochs}; {rate:,.0f} examples/s on {where}"
 
 
 def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:

@@ -84,11 +84,10 @@ class Animator:
 
         png = io.BytesIO()
         self._draw().savefig(png, format="png")
-        image = Image(data=png.getvalue())
         if self._handle is None:
-            self._handle = display(image, display_id=True)
+            self._handle = display(Image(data=png.getvalue()), display_id=True)
         else:
-            self._handle.update(image)
+            self._handle.update(Image(data=png.getvalue()))
 
     def _draw(self) -> Any:
         # A Figure that pyplot does not know: the inline backend cannot show it a second time.
@@ -117,11 +116,7 @@ def _in_notebook() -> bool:
 
 
 def show_images(
-    images: Tensor | Sequence[Any],
-    titles: Sequence[str] | None = None,
-    *,
-    num_cols: int = 8,
-    scale: float = 1.0,
+    images: Tensor | Sequence[Any], titles: Sequence[str] | None = None, *, num_cols: int = 8, scale: float = 1.0
 ) -> None:
     """Draw images side by side, in rows of ``num_cols``.
 
@@ -144,8 +139,8 @@ def show_images(
     fits = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and len(pixels) > 0
     shape = tuple(images.shape)
     require(fits, ValueError, f"images has the shape {shape}: give (N, H, W), (N, 1, H, W) or (N, 3, H, W)")
-    if titles is not None and len(titles) != len(pixels):
-        raise ValueError(f"titles has {len(titles)} entries for {len(pixels)} images: give one an image")
+    same = titles is None or len(titles) == len(pixels)
+    require(same, ValueError, f"titles has {len(titles or ())} entries for {len(pixels)} images: give one an image")
     num_cols = min(whole_number("num_cols", num_cols, 1), len(pixels))
     scale = real_number("scale", scale, 1.0)
     require(scale > 0, ValueError, f"scale={scale} draws nothing: give a positive number")
@@ -157,8 +152,7 @@ def show_images(
         points = max(6.0, min(points, 72 * width / (0.58 * max(1, longest))))
     height = width * pixels.shape[2] / pixels.shape[3] + (points * 1.7 / 72 if titles is not None else 0)
     figure, grid = plt.subplots(num_rows, num_cols, figsize=(num_cols * width, num_rows * height), squeeze=False)
-    layout = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0, "hspace": 0}
-    figure.set_layout_engine("constrained", **layout)
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for axes in grid.flat:
         axes.axis("off")
     for i, (image, axes) in enumerate(zip(pixels.permute(0, 2, 3, 1), grid.flat)):  # (H, W, C)

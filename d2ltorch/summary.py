@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-UNPLACED = "(no layer)"
+from .checks import require
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,10 @@ class LayerSummary:
     def activation_bytes(self, batch_size: int) -> int:
         """Bytes of activations that one training step keeps for the backward pass, in float32.
 
-        These are the tensors that autograd saves (parameters left out), scaled from the summary's
-        batch to `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
+        These are the tensors that autograd saves (parameters left out), scaled from the summary's batch to
+        `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; use 1 or more")
+        require(batch_size >= 1, ValueError, f"batch_size is {batch_size}; use 1 or more")
         return self.saved_bytes * batch_size // self.input_size[0]
 
     def plot(self) -> None:
@@ -50,39 +49,37 @@ class LayerSummary:
         import matplotlib.pyplot as plt
 
         rows = [row for row in self.rows if row.num_params or row.mult_adds]
-        height = 1.3 + 0.27 * len(rows)
-        _, panels = plt.subplots(1, 2, figsize=(7, height), sharey=True, layout="constrained")
-        labels = [f"{row.name} {row.kind}" for row in rows]
-        columns = [
-            ("parameters", "num_params", "C0", ""),
-            ("multiply-adds", "mult_adds", "C1", "//"),
-        ]
+        _, panels = plt.subplots(1, 2, figsize=(7, 1.3 + 0.27 * len(rows)), sharey=True, layout="constrained")
+        columns = [("parameters", "num_params", "C0", ""), ("multiply-adds", "mult_adds", "C1", "//")]
         for axes, (title, attribute, color, hatch) in zip(panels, columns):
             values = [getattr(row, attribute) for row in rows]
             bars = axes.barh(range(len(rows)), values, color=color, hatch=hatch, edgecolor="white")
             axes.bar_label(bars, [_short(value) for value in values], padding=3)
-            axes.set_title(f"{title}: {_short(sum(values))}")
-            axes.set_xlim(0, 1.28 * max([*values, 1]))
-            axes.set_xticks([])
+            axes.set(title=f"{title}: {_short(sum(values))}", xlim=(0, 1.28 * max([*values, 1])), xticks=[])
             axes.grid(False)
             axes.spines["bottom"].set_visible(False)
-        panels[0].set_yticks(range(len(rows)), labels)
+        panels[0].set_yticks(range(len(rows)), [f"{row.name} {row.kind}" for row in rows])
         panels[0].invert_yaxis()
 
     def __repr__(self) -> str:
         head = ("layer", "output shape", "parameters", "multiply-adds")
-        body = []
-        for row in self.rows:
-            counts = (f"{row.num_params:,}", f"{row.mult_adds:,}")
-            body.append((f"{row.name} {row.kind}", shape_text(row.output_shape), *counts))
+        body = [
+            (f"{row.name} {row.kind}", shape_text(row.output_shape), f"{row.num_params:,}", f"{row.mult_adds:,}")
+            for row in self.rows
+        ]
         total = ("total", "", f"{self.total_params:,}", f"{self.total_mult_adds:,}")
         widths = [max(len(line[i]) for line in [head, *body, total]) for i in range(4)]
         widths[0] = min(widths[0], 70 - sum(widths[1:]))  # three gaps of two: 76 in all
 
         def line(cells: Sequence[str]) -> str:
             name = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
-            left = f"{name:<{widths[0]}}  {cells[1]:<{widths[1]}}"
-            return f"{left}  {cells[2]:>{widths[2]}}  {cells[3]:>{widths[3]}}".rstrip()
+            cells = [
+                name.ljust(widths[0]),
+                cells[1].ljust(widths[1]),
+                cells[2].rjust(widths[2]),
+                cells[3].rjust(widths[3]),
+            ]
+            return "  ".join(cells)
 
         rule = "─" * (sum(widths) + 6)
         return "\n".join([line(head), rule, *map(line, body), rule, line(total)])
@@ -91,10 +88,9 @@ class LayerSummary:
 def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) -> LayerSummary:
     """Run one batch through `net` and count parameters and multiply-adds (torchinfo's rules).
 
-    The network is run in eval mode on its own device and left as it was found: modes, buffers,
-    gradients and random state. A module used twice has its parameters counted at its first use and
-    its multiply-adds at each. torchinfo counts a bias as one multiply-add per output, and the
-    numbers are for the whole batch of `input_size`.
+    The network is run in eval mode on its own device and left as it was found: modes, buffers, gradients and random
+    state. A module used twice has its parameters counted at its first use and its multiply-adds at each. torchinfo
+    counts a bias as one multiply-add per output, and the numbers are for the whole batch of `input_size`.
 
     Args:
         net: a module that takes one tensor.
@@ -102,31 +98,25 @@ def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) 
         depth: how many levels of nesting the rows open up; 1 shows the network's own parts.
 
     Raises:
-        ValueError: the input does not fit (it names the layer and the shape that reached it), or
-            the network has lazy layers that no input has initialised.
+        ValueError: the input does not fit (it names the layer and the shape that reached it), or a layer is lazy.
     """
     size = tuple(input_size)
-    if len(size) < 2 or not all(isinstance(n, int) and n > 0 for n in size):
-        raise ValueError(f"input_size is {size}; give batch and sizes, such as (1, 1, 224, 224)")
-    if depth < 1:
-        raise ValueError(f"depth is {depth}; use 1 or more")
-    for name, parameter in net.named_parameters():
-        if is_lazy(parameter):
-            raise ValueError(
-                f"net has a lazy layer without a shape yet ({name}); run one batch through it "
-                f"first: net(torch.zeros{size})"
-            )
+    is_size = len(size) >= 2 and all(isinstance(n, int) and n > 0 for n in size)
+    require(is_size, ValueError, f"input_size is {size}; give batch and sizes, such as (1, 1, 224, 224)")
+    require(depth >= 1, ValueError, f"depth is {depth}; use 1 or more")
+    lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
+    first = f"run one batch through it first: net(torch.zeros{size})"
+    require(not lazy, ValueError, f"net has a lazy layer without a shape yet ({lazy[:1]}); {first}")
     calls, saved_bytes = run_layers(net, size)
     seen: set[int] = set()
     rows = []
     for call in calls:
         if call.depth == depth or (call.depth < depth and call.is_leaf):
-            num_params = _count_new(call.module, seen)
-            kind = type(call.module).__name__
+            num_params, kind = _count_new(call.module, seen), type(call.module).__name__
             rows.append(LayerRow(call.name, kind, call.shape, num_params, call.mult_adds))
     rest = _count_new(net, seen)
     if rest:  # parameters held by a container itself, or by layers that did not run
-        rows.append(LayerRow(UNPLACED, "Parameter", (), rest, 0))
+        rows.append(LayerRow("(no layer)", "Parameter", (), rest, 0))
     total_params = sum(p.numel() for p in net.parameters())
     return LayerSummary(rows, size, total_params, calls[0].mult_adds, saved_bytes)
 
@@ -149,10 +139,10 @@ def _short(value: float) -> str:
 @contextlib.contextmanager
 def left_as_found(net: nn.Module) -> Iterator[None]:
     """Put `net` in eval mode inside the block; restore modes, buffers and random state after."""
-    modes = [(module, module.training) for module in net.modules()]
+    modes = {module: module.training for module in net.modules()}
     buffers = [
         (module._buffers, name, buffer, buffer.detach().clone())
-        for module in net.modules()
+        for module in modes
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
@@ -162,7 +152,7 @@ def left_as_found(net: nn.Module) -> Iterator[None]:
             net.eval()
             yield
     finally:
-        for module, training in modes:
+        for module, training in modes.items():
             module.training = training
         with torch.no_grad():
             for owner, name, buffer, value in buffers:
@@ -190,8 +180,8 @@ def run_layers(net: nn.Module, size: tuple[int, ...]) -> tuple[list[Call], int]:
     """Every call in order (the network itself first), and the bytes kept for backward."""
     from torchinfo.layer_info import LayerInfo
 
-    calls: list[Call] = []
-    stack: list[Call] = []
+    calls, stack, saved = list[Call](), list[Call](), dict[int, int]()
+    permanent = {t.untyped_storage().data_ptr() for t in [*net.parameters(), *net.buffers()]}
 
     def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         name = _child_name(stack[-1], module) if stack else ""
@@ -207,9 +197,6 @@ def run_layers(net: nn.Module, size: tuple[int, ...]) -> tuple[list[Call], int]:
             info.calculate_macs()
             for caller in [*stack, call]:
                 caller.mult_adds += info.macs
-
-    saved: dict[int, int] = {}
-    permanent = {t.untyped_storage().data_ptr() for t in [*net.parameters(), *net.buffers()]}
 
     def save(tensor: Tensor) -> Tensor:
         place = tensor.untyped_storage().data_ptr()
@@ -239,28 +226,24 @@ def _misfit(size: tuple[int, ...], stack: list[Call], error: Exception) -> str:
     """Say which layer refused `size`, what reached it, and the smallest change that helps."""
     if not stack:
         return f"input_size is {size}, and the network failed on it: {error}"
-    call, module = stack[-1], stack[-1].module
-    shape = call.input_shape
-    where = call.name or "the network"
-    advice = f"it says: {error}"
+    call, module, shape = stack[-1], stack[-1].module, stack[-1].input_shape
     channels, features = getattr(module, "in_channels", None), getattr(module, "in_features", None)
     if channels and len(shape) == 4 and shape[1] != channels:
-        first = "make input_size[1]" if shape == size else "give it input with"
-        advice = f"it takes {channels} channels and got {shape[1]}; {first} {channels}"
-        advice += f", or build that layer with in_channels={shape[1]}"
+        cure = f"{'make input_size[1]' if shape == size else 'give it input with'} {channels}"
+        advice = f"it takes {channels} channels and got {shape[1]}; {cure}, or build it with in_channels={shape[1]}"
     elif features and shape and shape[-1] != features:
-        advice = f"it takes {features} features and got {shape[-1]}; set its in_features to "
-        advice += f"{shape[-1]}, or change the height and width in input_size"
+        cure = f"set its in_features to {shape[-1]}, or change the height and width in input_size"
+        advice = f"it takes {features} features and got {shape[-1]}; {cure}"
     elif isinstance(module, nn.BatchNorm2d) and len(shape) == 4 and shape[1] != module.num_features:
-        advice = f"it normalises {module.num_features} channels and got {shape[1]}; set its "
-        advice += f"num_features to {shape[1]}"
+        cure = f"set its num_features to {shape[1]}"
+        advice = f"it normalises {module.num_features} channels and got {shape[1]}; {cure}"
     elif hasattr(module, "kernel_size") and len(shape) == 4:
-        advice = f"its window {module.kernel_size} does not fit; give input_size a larger height "
-        advice += f"and width. It says: {error}"
-    return (
-        f"input_size is {size}, and it does not fit: {type(module).__name__} ({where}) received "
-        f"the shape {shape}; {advice}"
-    )
+        cure = "give input_size a larger height and width"
+        advice = f"its window {module.kernel_size} does not fit; {cure}. It says: {error}"
+    else:
+        advice = f"it says: {error}"
+    layer = f"{type(module).__name__} ({call.name or 'the network'})"
+    return f"input_size is {size}, and it does not fit: {layer} received the shape {shape}; {advice}"
 
 
 def _child_name(caller: Call, module: nn.Module) -> str:
@@ -276,17 +259,13 @@ def _tensor_shape(value: Any) -> tuple[int, ...]:
     """The shape of a tensor, or of the first tensor in a sequence or mapping."""
     if isinstance(value, Tensor):
         return tuple(value.shape)
-    items = value.values() if isinstance(value, dict) else value
-    if isinstance(items, (str, bytes)) or not hasattr(items, "__iter__"):
-        return ()
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     return next((shape for shape in map(_tensor_shape, items) if shape), ())
 
 
 def device_and_dtype(net: nn.Module) -> tuple[torch.device, torch.dtype]:
-    for tensor in [*net.parameters(), *net.buffers()]:
-        if tensor.is_floating_point():
-            return tensor.device, tensor.dtype
-    return torch.device("cpu"), torch.float32
+    tensors = (tensor for tensor in [*net.parameters(), *net.buffers()] if tensor.is_floating_point())
+    return next(((tensor.device, tensor.dtype) for tensor in tensors), (torch.device("cpu"), torch.float32))
 
 
 def shape_text(shape: Sequence[int]) -> str:

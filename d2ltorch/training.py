@@ -7,6 +7,7 @@ arXiv:1710.03740), channels-last memory, sums that stay on the device, a schedul
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +21,7 @@ from .checkpoint import Run, describe_run, usable_path
 from .checks import real_number, require, whole_number
 from .data import DataIter
 from .device import autocast, choose_precision, is_quick, keep_freed_memory, usable_device
-from .history import History
+from .history import COLUMNS, History
 from .plots import Animator
 from .summary import layer_summary, left_as_found
 
@@ -104,26 +105,26 @@ def train(
     if not net.training:
         net.train()
     _check_last_batch(net, train_iter, device)
-    loss = _choose_loss(loss, label_smoothing, train_iter.num_classes, device)
+    learn_loss, test_loss = _choose_losses(loss, label_smoothing, train_iter.num_classes, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     run = Run(net, _make_optimizer(optimizer, net, lr), scaler, History(), usable_path(checkpoint))
-    choices = {"schedule": schedule, "augment": augment, "loss": loss, "precision": precision, "lr": lr}
+    loss_name = loss or f"cross-entropy, label smoothing {label_smoothing:g}"
+    choices = {"schedule": schedule, "augment": augment, "loss": loss_name, "precision": precision, "lr": lr}
     run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
     run.resume(num_epochs)
     plot = _make_animator(animator, num_epochs, run.history)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
-            learnt = _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision)
+            learnt = _learn(run, train_iter, learn_loss, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
-            tested = _evaluate(net, test_iter, loss, device, precision) if test_iter else _Sums(device)
+            tested = _evaluate(net, test_iter, test_loss, device, precision) if test_iter else _Sums(device)
             _check_finite(net, learnt, tested, epoch, lr)
-            row = {"train_loss": learnt.mean_loss, "train_acc": learnt.accuracy}
-            row |= {"test_loss": tested.mean_loss, "test_acc": tested.accuracy, "seconds": seconds}
-            run.history.add(**row, examples_per_second=train_iter.num_examples / seconds)
+            row = (*learnt.means(), *tested.means(), seconds, train_iter.num_examples / seconds)
+            run.history.add(**dict(zip(COLUMNS, row)))
             run.save()
-            left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
-            _draw_epoch(plot, run.history, epoch, _time_left(left))
+            seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
+            _draw_epoch(plot, run.history, epoch, _time_left(seconds_left))
     except KeyboardInterrupt:
         _return_from_interrupt(len(run.history), num_epochs)
     except torch.OutOfMemoryError as error:
@@ -178,13 +179,13 @@ def evaluate(
         device = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(device)
     sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
-    return sums.mean_loss or 0.0, sums.accuracy or 0.0
+    loss, accuracy = sums.means()
+    return loss or 0.0, accuracy or 0.0
 
 
 @torch.no_grad()
 def _evaluate(net, data_iter, loss, device, precision) -> _Sums:
     modes = {module: module.training for module in net.modules()}
-    loss = F.cross_entropy if isinstance(loss, _CrossEntropy) else loss
     sums = _Sums(device)
     net.eval()
     try:
@@ -220,24 +221,10 @@ class _Sums:
         is_bad = () if self._sums[0].isfinite() else ~torch.stack(self._losses).isfinite()
         return next((i for i, bad in enumerate(is_bad) if bad), None)
 
-    def _mean(self, i: int) -> float | None:
-        return (self._sums[i] / self._sums[2]).item() if self._losses else None
-
-    mean_loss = property(lambda self: self._mean(0), doc="None for a pass that was not made, as ``accuracy`` is.")
-    accuracy = property(lambda self: self._mean(1))
-
-
-class _CrossEntropy:
-    """Cross-entropy with label smoothing; the smoothing applies to training only, never to evaluation."""
-
-    def __init__(self, label_smoothing: float) -> None:
-        self.label_smoothing = label_smoothing
-
-    def __call__(self, logits: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(logits, y, label_smoothing=self.label_smoothing)
-
-    def __repr__(self) -> str:
-        return f"cross-entropy, label smoothing {self.label_smoothing:g}"
+    def means(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy; None for a pass that was not made."""
+        loss, correct, count = self._sums.tolist()
+        return (loss / count, correct / count) if count else (None, None)
 
 
 def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -248,30 +235,31 @@ def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Op
         made = torch.optim.SGD(net.parameters(), lr=lr, fused=fused)
     else:
         made = optimizer(net.parameters())
+    example = EXAMPLES["optimizer"]
     is_one = isinstance(made, torch.optim.Optimizer)
-    require(is_one, TypeError, f"optimizer returned {made!r}: give a function such as {EXAMPLES['optimizer']}")
+    require(is_one, TypeError, f"optimizer returned {made!r}: give a function such as {example}")
     own = {id(parameter) for parameter in net.parameters()}
     strange = sum(id(p) not in own for group in made.param_groups for p in group["params"])
-    cure = f"use the ones that it is called with, as in {EXAMPLES['optimizer']}"
-    require(not strange, ValueError, f"optimizer={optimizer!r} holds {strange} parameters that are not net's: {cure}")
+    require(not strange, ValueError, f"optimizer holds {strange} parameters that are not net's: write {example}")
     largest = max(float(group["lr"]) for group in made.param_groups) or 1.0
     for group in made.param_groups:
         group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest)
     return made
 
 
-def _choose_loss(loss: Loss | None, label_smoothing: float, num_classes: int, device: torch.device) -> Loss:
+def _choose_losses(loss: Loss | None, label_smoothing: float, num_classes: int, device: torch.device) -> list[Loss]:
+    """The loss to learn by and the one to test by, which never smooths the labels."""
     smoothing = real_number("label_smoothing", label_smoothing, 0.1)
     require(0 <= smoothing < 1, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
     if loss is None:
-        return _CrossEntropy(smoothing)
+        return [functools.partial(F.cross_entropy, label_smoothing=smoothing), F.cross_entropy]
     require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: let the loss smooth")
     logits, y = torch.zeros(2, num_classes, device=device), torch.zeros(2, dtype=torch.int64, device=device)
     logits[0, 0], logits[1, 0] = 0.5, -0.5
     once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
     is_mean = isinstance(once, Tensor) and once.dim() == 0 and bool(torch.isclose(once, twice, rtol=1e-3))
     require(is_mean, ValueError, f"loss={loss!r} does not return the mean over the batch: give reduction='mean'")
-    return loss
+    return [loss, loss]
 
 
 def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tensor:
@@ -283,25 +271,24 @@ def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tenso
     except (RuntimeError, ValueError, TypeError, IndexError):
         layer_summary(net, (1, *X.shape[1:]))  # raises what names the layer, if it is a misfit
         raise
+    is_matrix = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    fits = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
     need = f"it must return logits of ({len(y)}, classes)"
-    require(fits, ValueError, f"net returns {shape} for {len(y)} examples: {need}")
+    require(is_matrix, ValueError, f"net returns {shape} for {len(y)} examples: {need}")
     few, classes = logits.shape[1], data_iter.num_classes
-    cure = f"give it num_classes={classes}"
-    require(few >= classes, ValueError, f"net returns {few} logits an example for labels 0 to {classes - 1}: {cure}")
+    need = f"labels 0 to {classes - 1}: give it num_classes={classes}"
+    require(few >= classes, ValueError, f"net returns {few} logits an example for {need}")
     return logits
 
 
 def _check_network(net: Any) -> None:
     require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module")
-    parameters = dict(net.named_parameters())
-    lazy = [name for name, p in parameters.items() if isinstance(p, nn.parameter.UninitializedParameter)]
-    require(not lazy, ValueError, f"net has a lazy layer without weights ({lazy[:1]}): run one batch through it first")
-    odd = [f"{n} is {str(p.dtype).removeprefix('torch.')}" for n, p in parameters.items() if p.dtype != torch.float32]
-    require(
-        not odd, ValueError, f"net is not float32 ({', '.join(odd[:1])}): net.float(); precision= sets the arithmetic"
-    )
+    for name, p in net.named_parameters():
+        lazy = isinstance(p, nn.parameter.UninitializedParameter)
+        require(not lazy, ValueError, f"net has a lazy layer without weights ({name}): run one batch through it first")
+        kind = str(p.dtype).removeprefix("torch.")
+        cure = "net.float(); precision= sets the arithmetic"
+        require(kind == "float32", ValueError, f"net is not float32 ({name} is {kind}): {cure}")
 
 
 def _check_data(name: str, data_iter: object) -> None:
@@ -312,18 +299,17 @@ def _check_data(name: str, data_iter: object) -> None:
 def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device) -> None:
     """A batch of one, which batch norm cannot train on, is found before the first epoch and not at its end."""
     count, batch_size = train_iter.num_examples, train_iter.batch_size
-    modes = {module: module.training for module in net.modules()}
-    norms = [m for m in modes if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     if count % batch_size != 1 or not norms:
         return
+    works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
     with left_as_found(net), torch.no_grad():
-        for module, mode in modes.items():
-            module.training = mode
+        for module in norms:
+            module.training = True
         try:
             net(train_iter.examples([0])[0].to(device))
         except (RuntimeError, ValueError) as error:
             if "more than 1 value per channel" in str(error):  # else the first batch says what is wrong
-                works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
                 raise ValueError(
                     f"batch_size={batch_size} leaves a last batch of one of {count:,} examples, and batch norm cannot "
                     f"train on a single value a channel: give batch_size={works}"
@@ -338,12 +324,9 @@ def _check_finite(net: nn.Module, learnt: _Sums, tested: _Sums, epoch: int, lr: 
         broken = [f"in batch {learnt.first_bad + 1} the loss is"]
     elif tested.first_bad is not None:
         broken.append("the test loss is")
-    require(
-        not broken,
-        FloatingPointError,
-        f"{''.join(broken[:1])} not finite in epoch {epoch + 1}: try a smaller learning rate than lr={lr:g}, a warm-up "
-        "in schedule, another augment or initialisation, or precision='float32'",
-    )
+    cure = "a warm-up in schedule, another augment or initialisation, or precision='float32'"
+    message = f"not finite in epoch {epoch + 1}: try a smaller learning rate than lr={lr:g}, {cure}"
+    require(not broken, FloatingPointError, f"{''.join(broken[:1])} {message}")
 
 
 def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
@@ -381,12 +364,10 @@ def _make_animator(animator: bool | Animator, num_epochs: int, history: History)
 
 def _draw_epoch(plot: Animator | None, history: History, epoch: int, status: str) -> None:
     if plot:
-        plot.add(
-            epoch + 1, (history.train_loss[epoch], history.train_acc[epoch], history.test_acc[epoch]), status=status
-        )
+        ys = (history.train_loss[epoch], history.train_acc[epoch], history.test_acc[epoch])
+        plot.add(epoch + 1, ys, status=status)
 
 
 def _time_left(seconds: float) -> str:
-    if seconds == 0:
-        return ""
-    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+    unit, size = ("s", 1) if seconds < 90 else ("min", 60)
+    return f"{seconds / size:.0f} {unit} left" if seconds else ""
