@@ -22,7 +22,7 @@ import d2ltorch as d2lt
 from book import networks
 from book.networks import NETWORKS
 from book.notebooks import ROOT
-from book.results import ledger
+from book.results import ledger, weights
 
 RUNS = ROOT / ".runs"  # checkpoints of runs that are under way
 HELD_OUT = 5_000  # of the training images, for choosing the modern recipe
@@ -38,12 +38,13 @@ def train_once(
     images: int | None = None,
     checkpoint=None,
     animator: bool = True,
+    keep_weights: bool = False,
     **modern,
 ):
     """Train one network by one recipe and return its ``History`` and ledger record (None of a part or of a trial).
 
     ``held_out`` trains on all but the last 5,000 training images, or on the first ``images`` of them, and evaluates on
-    those 5,000; ``modern`` goes to ``d2ltorch.modern_recipe``.
+    those 5,000; ``keep_weights`` stores the trained network beside the ledger; ``modern`` goes to ``d2ltorch.modern_recipe``.
     """
     row = networks.find(network)
     torch.manual_seed(seed)
@@ -65,7 +66,10 @@ def train_once(
     history = d2lt.train(net, train_iter, test_iter, epochs, **arguments)
     if len(history) < epochs or held_out:
         return history, None
-    return history, ledger.make_record(network, recipe, seed, history, net, train_iter, test_iter, commit)
+    record = ledger.make_record(network, recipe, seed, history, net, train_iter, test_iter, commit)
+    if keep_weights:
+        weights.save_weights(net, record, outside=RUNS / "weights")
+    return history, record
 
 
 def hold_out(train_iter: d2lt.DataIter, images: int | None = None) -> tuple[d2lt.DataIter, d2lt.DataIter]:
@@ -122,6 +126,9 @@ def main() -> None:
     parser.add_argument(
         "--again", action="store_true", help="repeat recorded runs and compare; the ledger stays as it is"
     )
+    parser.add_argument(
+        "--keep-weights", action="store_true", help="store the weights of the runs (book/results/weights)"
+    )
     parser.add_argument("--list", action="store_true", help="say what is missing and stop")
     options = parser.parse_args()
     if d2lt.is_quick():
@@ -145,7 +152,9 @@ def main() -> None:
         print(f"{network}, {recipe}, seed {seed}, {epochs} epochs", flush=True)
         name = checkpoint_of(network, recipe, seed, epochs, "-again" * options.again)
         try:
-            history, record = train_once(network, recipe, seed, epochs, checkpoint=name)
+            history, record = train_once(
+                network, recipe, seed, epochs, checkpoint=name, keep_weights=options.keep_weights
+            )
         except KeyboardInterrupt:
             record = None
         if record is None:
