@@ -55,7 +55,7 @@ format: $(STAMP)  ## mend what can be mended of rules and form
 	$(BIN)/ruff format .
 
 test-unit: $(STAMP)  ## package, chapters and ledger, with a floor under what the tests reach
-	$(BIN)/python -m pytest tests -m "not colab and not browser" --cov
+	$(BIN)/python -m pytest tests -m "not colab and not browser" -n 2 --cov --cov-fail-under=$(if $(D2LTORCH_DATA),94,80)
 
 # Every chapter in quick mode, two at a time with one thread each; outputs are compared with the
 # stored ones, except in cells tagged nbval-ignore-output.

@@ -34,7 +34,6 @@ def page(records: list[dict]) -> str:
         "most of them on cores that had other work, too.",
         f"<!-- ledger {digest()} -->",
         "## Accuracy and cost\n\n" + _table(rows),
-        _missing(records),
         "```{figure} static/results/accuracy-cost.svg\n:alt: Test accuracy against multiply-adds of one image, on a "
         "logarithmic axis, one marker for each network and recipe; the numbers are those of the table above.\n\n"
         "Test accuracy against the multiply-adds that one image costs.\n```",
@@ -47,6 +46,8 @@ def page(records: list[dict]) -> str:
         "## What they confuse\n\n" + _confusions(records),
         _all_wrong(records),
         "## Beside published numbers\n\n" + _published(rows),
+        _time_to_accuracy(records),
+        _missing(records),
         _tuning(),
         _ablation(),
         "## Repeat a row\n\n"
@@ -93,19 +94,55 @@ def _millions(count: int) -> str:
 
 def _missing(records: list[dict]) -> str:
     """What the ledger should hold and does not: five seeds of both recipes at ten epochs."""
-    lacking = []
-    for network in NETWORKS:
+    lines = [f"| network | {' | '.join(ledger.RECIPES)} |", "|---" * (1 + len(ledger.RECIPES)) + "|"]
+    for network, facts in NETWORKS.items():
+        lacking = []
         for recipe in ledger.RECIPES:
-            runs = len(ledger.select(records, network=network, recipe=recipe, epochs=10))
-            if runs < 5:
-                lacking.append(f"{NETWORKS[network].title}, {recipe}: {5 - runs}")
-    if not lacking:
+            seeds = {run["seed"] for run in ledger.select(records, network=network, recipe=recipe, epochs=10)}
+            lacking.append(5 - len(seeds))
+        if any(count > 0 for count in lacking):
+            lines.append(f"| {facts.title} | {' | '.join(str(max(0, count)) for count in lacking)} |")
+    if len(lines) == 2:
         return ""
     return (
-        "**Still missing** of five seeds at ten epochs (`make results` runs them; the large networks want a GPU): "
-        + "; ".join(lacking)
-        + "."
+        "## What is missing\n\nRuns that are still to be made, of five seeds at ten epochs (`make results` runs them; the large networks "
+        "want a GPU):\n\n" + "\n".join(lines)
     )
+
+
+LEVELS = (0.90, 0.93)
+
+
+def _time_to_accuracy(records: list[dict]) -> str:
+    """Minutes of training until the test accuracy was first reached, by network, recipe and hardware."""
+    lines = [f"| network | recipe | {' | '.join(f'to {level:.2f}' for level in LEVELS)} | hardware |"]
+    lines.append("|---|---|" + "---|" * len(LEVELS) + "---|")
+    for network, facts in NETWORKS.items():
+        for recipe in ledger.RECIPES:
+            runs = ledger.longest(ledger.select(records, network=network, recipe=recipe))
+            best = min(runs, key=lambda run: [_minutes_to(run, level) for level in reversed(LEVELS)], default=None)
+            if best is None or _minutes_to(best, LEVELS[0]) == float("inf"):
+                continue
+            times = [_minutes_to(best, level) for level in LEVELS]
+            words = ["–" if time == float("inf") else f"{time:.0f} min" for time in times]
+            lines.append(f"| {facts.title} | {recipe} | {' | '.join(words)} | {best['device']} |")
+    if len(lines) == 2:
+        return ""
+    return (
+        "## Time to accuracy\n\nMinutes of training until the test accuracy after an epoch first reached a level, in the fastest run that "
+        "did; evaluation is not counted, and most machines had other work. A network that is not listed has not reached "
+        f"{LEVELS[0]:.2f} in any run.\n\n" + "\n".join(lines)
+    )
+
+
+def _minutes_to(run: dict, level: float) -> float:
+    """Minutes until ``level``, infinite for a run that did not reach it."""
+    seconds = 0.0
+    for accuracy, spent in zip(run["test_acc"], run["seconds"]):
+        seconds += spent
+        if accuracy >= level:
+            return seconds / 60
+    return float("inf")
 
 
 def _best_runs(records: list[dict]) -> dict[str, dict]:

@@ -116,6 +116,22 @@ def _key(record: dict) -> tuple[str, str, int, int]:
     return record["network"], record["recipe"], record["seed"], record["epochs"]
 
 
+def _announce(runs: list[tuple[str, str, int, int]], records: list[dict]) -> None:
+    """Say which runs there would be, how long the last one of the kind took, and what comes back."""
+    total = 0.0
+    for network, recipe, seed, epochs in runs:
+        last = (ledger.select(records, network=network, recipe=recipe) or ledger.select(records, network=network))[-1:]
+        minutes = [sum(run["seconds"]) / 60 / run["epochs"] * epochs for run in last]
+        total += sum(minutes)
+        words = f"{minutes[0]:.0f} min on {last[0]['device']}" if last else "no run of it is recorded"
+        print(f"  {network} {recipe} seed {seed} epochs {epochs}: {words}")
+    print(f"{total / 60:.1f} hours in all, on the machines that made the records; a GPU takes a small part of that.")
+    print(
+        "Comes back: book/results/runs.jsonl, and with --keep-weights book/results/weights/ and d2ltorch/weights.json."
+    )
+    print("As one file: python -m book.results.merge --pack results.zip")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
@@ -129,7 +145,7 @@ def main() -> None:
     parser.add_argument(
         "--keep-weights", action="store_true", help="store the weights of the runs (book/results/weights)"
     )
-    parser.add_argument("--list", action="store_true", help="say what is missing and stop")
+    parser.add_argument("--dry-run", action="store_true", help="say what is missing, how long it takes, and stop")
     options = parser.parse_args()
     if d2lt.is_quick():
         raise SystemExit("D2LTORCH_QUICK is set: the ledger keeps full runs only. Unset it and start again.")
@@ -141,9 +157,8 @@ def main() -> None:
     else:
         runs = missing_runs(records, options.only, options.recipe, options.seeds, options.epochs)
         print(f"{len(runs)} runs are missing.")
-    if options.list:
-        for run in runs:
-            print("  {} {} seed {} epochs {}".format(*run))
+    if options.dry_run:
+        _announce(runs, records)
         return
     if options.minutes:
         signal.signal(signal.SIGALRM, signal.default_int_handler)  # ends like Ctrl-C: the run can go on later

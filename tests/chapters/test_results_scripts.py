@@ -44,8 +44,9 @@ def call(module, *arguments: str, monkeypatch) -> None:
 
 def test_missing_runs_are_run_recorded_and_repeated(few_images, books, monkeypatch, capsys):
     options = ["--only", "lenet", "--recipe", "classic", "--seeds", "1", "--epochs", "1"]
-    call(run, *options, "--list", monkeypatch=monkeypatch)
-    assert "lenet classic seed 0 epochs 1" in capsys.readouterr().out and ledger.load() == []
+    call(run, *options, "--dry-run", monkeypatch=monkeypatch)
+    said = capsys.readouterr().out
+    assert "lenet classic seed 0 epochs 1: no run of it is recorded" in said and ledger.load() == []
     call(run, *options, monkeypatch=monkeypatch)
     (record,) = ledger.load()
     assert (record["network"], record["recipe"], record["seed"], record["epochs"]) == ("lenet", "classic", 0, 1)
