@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,16 @@ class LayerSummary:
             return "  ".join(cells)
 
         rule = "─" * (sum(widths) + 6)
-        return "\n".join([line(head), rule, *map(line, body), rule, line(total)])
+        return _printable("\n".join([line(head), rule, *map(line, body), rule, line(total)]))
+
+
+def _printable(text: str) -> str:
+    """``text`` with plain dashes where standard output has none of the drawn ones, as under Windows' code page 1252."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return text.replace("─", "-")
+    return text
 
 
 def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) -> LayerSummary:

@@ -1,6 +1,9 @@
 """layer_summary: known counts, torchinfo as the oracle, and a network left as it was found."""
 
 import math
+import os
+import subprocess
+import sys
 
 import matplotlib.pyplot as plt
 import pytest
@@ -268,3 +271,10 @@ def test_plot_draws_two_labelled_panels() -> None:
     assert names == ["0 Conv2d", "1 BatchNorm2d", "2 Sequential", "4 Linear"]
     assert [bar.get_width() for bar in mult_adds.patches] == [1440, 8, 1184, 330]
     plt.close()
+
+
+def test_a_table_prints_under_windows_code_page(tmp_path):
+    code = "from torch import nn; import d2ltorch as d2lt; print(d2lt.layer_summary(nn.Linear(4, 2), (1, 4)))"
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert "-----" in done.stdout.decode("cp1252") and "1×2" in done.stdout.decode("cp1252")
