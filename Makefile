@@ -43,7 +43,7 @@ book: $(STAMP)  ## build the site into _build/html; any warning is an error
 serve: book  ## build, then show the site on http://localhost:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-test: lint test-unit test-class test-notebooks test-site  ## lint, unit tests, graded work, chapters re-executed, site in a browser
+test: lint test-unit test-class class-check test-notebooks test-site  ## lint, unit tests, graded work, chapters re-executed, site in a browser
 
 lint: $(STAMP)  ## rules, form and types
 	$(BIN)/ruff check .

@@ -10,7 +10,6 @@ images, or from fewer, and is judged by the last 5,000. The test images play no 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 
@@ -78,11 +77,6 @@ def train_once(arguments: dict, seed: int, epochs: int, images: int) -> dict:
     }
 
 
-def load() -> list[dict]:
-    """The finished trainings, oldest first."""
-    return ledger.load(RECORDS)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(variants()), default=list(variants()), metavar="PART")
@@ -96,11 +90,10 @@ def main() -> None:
         for removed in options.only:
             key = {"network": "batch_norm", "removed": removed, "seed": seed}
             key |= {"epochs": options.epochs, "images": options.images}
-            if any(key.items() <= record.items() for record in load()):
+            if any(key.items() <= record.items() for record in ledger.load(RECORDS)):
                 continue
             record = key | train_once(variants()[removed], seed, options.epochs, options.images)
-            with open(RECORDS, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            ledger.append(record, RECORDS)
             print(f"seed {seed}, without {removed}: {record['held_out_acc'][-1]:.4f}", flush=True)
 
 

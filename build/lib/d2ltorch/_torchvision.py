@@ -1,0 +1,41 @@
+"""Import torchvision, also where its compiled operators do not fit the installed torch.
+
+A CPU-only torch beside the registry's torchvision is a common pair on small machines. torchvision then cannot load its
+operators, and its import dies with ``operator torchvision::nms does not exist``, because it describes that operator to
+torch before anything has defined it. The book needs torchvision's models and transforms, none of which calls the
+operator, so a definition without an implementation is enough: calling it fails as before.
+"""
+
+import importlib
+import re
+import sys
+from types import ModuleType
+
+import torch
+
+__all__ = ["torchvision"]
+
+_MISSING_OPERATOR = re.compile(r"operator torchvision::(\w+) does not exist")
+# The real signature, so that whoever inspects the operator sees what torchvision would have defined.
+_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_libraries: list[torch.library.Library] = []  # a definition lives only as long as its Library object
+
+
+def _import_torchvision() -> ModuleType:
+    """``import torchvision``, defining each operator whose absence alone stops it; any other failure is raised."""
+    defined: set[str] = set()
+    while True:
+        try:
+            return importlib.import_module("torchvision")
+        except RuntimeError as error:
+            missing = _MISSING_OPERATOR.search(str(error))
+            if missing is None or missing[1] in defined:
+                raise
+        _libraries.append(torch.library.Library("torchvision", "FRAGMENT"))
+        _libraries[-1].define(missing[1] + (_SIGNATURE if missing[1] in ("nms", "qnms") else "(...) -> ..."))
+        defined.add(missing[1])
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]  # half imported: the next import starts afresh
+
+
+torchvision = _import_torchvision()

@@ -1,0 +1,187 @@
+"""Stopping and going on: everything that decides a training run, in one file that is written whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .checks import require
+from .data import DataIter
+from .device import device_name
+from .history import COLUMNS, History, write_atomically
+
+# What must be the same for a run to go on.
+RUN_KEYS = (
+    *("network", "source", "num_examples", "tested_on", "resize", "batch_size", "optimizer", "schedule", "augment"),
+    *("loss", "precision", "device"),
+)
+PARTS = ("meta", "rows", "net", "optimizer", "scaler", "cpu_rng", "cuda_rng")  # of the file
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be resumed from (the file is left as it is) or written.
+
+    Attributes:
+        history: the epochs that the run had finished; None where it had not begun.
+    """
+
+    history: History | None = None
+
+
+@dataclass
+class Run:
+    """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    history: History
+    path: Path | None
+
+    def save(self) -> None:
+        """Write the file, if there is one; a CheckpointError carries the history where that fails."""
+        if self.path is None:
+            return
+        values = (self.history.meta, self.history.rows(), self.net.state_dict(), self.optimizer.state_dict())
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        state = dict(zip(PARTS, (*values, self.scaler.state_dict(), torch.get_rng_state(), cuda)))
+        try:
+            write_atomically(self.path, lambda file: torch.save(_plain(state), file))
+        except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
+            problem = f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error})"
+            cure = "Make room, or name a file elsewhere: the network keeps its weights, this error's history the epochs"
+            failure = CheckpointError(f"{problem}. {cure}")
+            failure.history = self.history
+            raise failure from error
+
+    def resume(self, num_epochs: int) -> None:
+        """Go on from the file, if it exists.
+
+        Raises:
+            CheckpointError: it is damaged, or of another network or run; file and network are untouched.
+        """
+        if self.path is None or not self.path.exists():
+            return
+        try:
+            state = self._load(self.path)
+            self._compare(state, num_epochs)
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            torch.set_rng_state(state["cpu_rng"])
+            if torch.cuda.is_available() and state["cuda_rng"]:
+                torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
+        except Exception as error:
+            reason = error if isinstance(error, (_Unusable, PermissionError)) else f"damaged: {error}"
+            problem = f"checkpoint={str(self.path)!r} cannot be resumed from ({reason})"
+            cure = "The file is untouched: move it away or choose another name to start anew"
+            raise CheckpointError(f"{problem}. {cure}") from error
+        self.net.load_state_dict(state["net"])
+        here, meta = self.history.meta["device_name"], state["meta"]
+        self.history.meta.update(meta)
+        if len(state["rows"]) < num_epochs and here not in meta["device_name"]:
+            self.history.meta["device_name"] += f", then {here}"
+        for row in state["rows"]:
+            self.history.add(**{column: row[column] for column in COLUMNS})
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, Any]:
+        """The file's content; a changed bit is found by the checksum that each part of the archive has."""
+        require(zipfile.is_zipfile(path), _Unusable, "damaged, or not a checkpoint of d2ltorch.train")
+        with zipfile.ZipFile(path) as archive:
+            require(archive.testzip() is None, _Unusable, "damaged: a checksum does not fit")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing = [key for key in PARTS if key not in state]
+        require(not missing, _Unusable, f"not a whole checkpoint of d2ltorch.train: it has no {missing[:1]}")
+        return state
+
+    def _compare(self, state: dict[str, Any], num_epochs: int) -> None:
+        """Refuse what belongs to another network, another run or a longer one."""
+        own, found = (_describe(weights) for weights in (self.net.state_dict(), state["net"]))
+        for key in sorted(own.keys() | found.keys()):
+            problem = f"it holds another network: {key!r} is {found.get(key)} there and {own.get(key)} here"
+            require(own.get(key) == found.get(key), _Unusable, problem)
+        ours, theirs, epochs = self.history.meta, state["meta"], len(state["rows"])
+        pairs = [(key, theirs.get(key), ours[key]) for key in RUN_KEYS]
+        changes = "; ".join(f"{key} was {old!r} and is {new!r}" for key, old, new in pairs if old != new)
+        require(not changes, _Unusable, f"it holds a run with other settings: {changes}")
+        require(epochs <= num_epochs, _Unusable, f"it holds {epochs} epochs already, and num_epochs={num_epochs}")
+
+
+class _Unusable(Exception):
+    """Why a checkpoint is refused, in words."""
+
+
+def _describe(weights: dict[str, Tensor]) -> dict[str, str]:
+    """Shape and type of each tensor, in words."""
+    return {key: f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" for key, value in weights.items()}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with NumPy's scalars as Python's own, the only ones that a safe load takes back."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    return type(value)(_plain(entry) for entry in value) if isinstance(value, (list, tuple)) else value
+
+
+def describe_run(
+    run: Run, train_iter: DataIter, test_iter: DataIter | None, num_epochs: int, device: torch.device, **choices: Any
+) -> dict[str, Any]:
+    """What decides a run (the keys of ``RUN_KEYS``) and what a reader wants to know of it."""
+    return {
+        "network": hashlib.sha256(repr(run.net).encode()).hexdigest()[:16],
+        "source": train_iter.source,
+        "num_examples": train_iter.num_examples,
+        "tested_on": None if test_iter is None else f"{test_iter.num_examples} of {test_iter.source}",
+        "resize": train_iter.resize,
+        "batch_size": train_iter.batch_size,
+        "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(run.optimizer).split())),
+        "schedule": f"{_name(choices['schedule'])} over {num_epochs} epochs" if choices["schedule"] else "constant",
+        "augment": _name(choices["augment"]) if choices["augment"] else "none",
+        "loss": _name(choices["loss"]),
+        "precision": choices["precision"],
+        "device": device.type,
+        "device_name": device_name(device),
+        "lr": choices["lr"],
+        "num_parameters": sum(parameter.numel() for parameter in run.net.parameters()),
+        "torch": str(torch.__version__),
+    }
+
+
+def _name(function: object) -> str:
+    if isinstance(function, str):
+        return function
+    if isinstance(function, functools.partial):
+        return f"{_name(function.func)}{function.args}{sorted(function.keywords.items())}"
+    # An object's address is another one in the next process.
+    return getattr(function, "__qualname__", None) or re.sub(r" at 0x[0-9a-fA-F]+", "", repr(function))
+
+
+def usable_path(checkpoint: Any) -> Path | None:
+    """The checkpoint's path, after a check that a file can be written there."""
+    if checkpoint is None:
+        return None
+    try:
+        path = Path(checkpoint)
+    except TypeError:
+        raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'") from None
+    require(not path.is_dir(), ValueError, f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")
+    trial = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        problem = f"checkpoint={str(checkpoint)!r} cannot be written there ({error.strerror or error})"
+        raise CheckpointError(f"{problem}: name a file in a folder of yours") from error
+    return path

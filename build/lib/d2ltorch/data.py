@@ -1,0 +1,234 @@
+"""Fashion-MNIST as tensors: uint8 on the device, shuffled, batched and resized there.
+
+Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms",
+https://arxiv.org/abs/1708.07747. There is no worker process and no image library in the loop, because 47 MB of pixels
+fit anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .checks import require, whole_number
+from .device import is_quick, usable_device
+from .download import DataError, Splits, Unreachable, data_folder, read_files, read_sample
+
+__all__ = ["DataError", "DataIter", "load_data_fashion_mnist", "probe_images", "text_labels"]
+
+LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+# The sixteen test images that every chapter looks at, by class. Some are plain; others sit between two classes: a
+# sleeveless t-shirt, a dress cut like a coat, a coat that could be a pullover, a sneaker as high as a boot.
+PROBE_INDICES = (19, 27, 2, 20, 13, 67, 10, 98, 11, 40, 26, 12, 43, 30, 0, 23)
+NUM_IMAGES = (60_000, 10_000)  # of the published set
+QUICK = (512, 256)
+
+
+def load_data_fashion_mnist(
+    batch_size: int,
+    resize: int | None = None,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
+    num_train: int | None = None,
+    num_test: int | None = None,
+) -> tuple[DataIter, DataIter]:
+    """Load Fashion-MNIST, fetching it first where it is missing.
+
+    Without files and without a network, the 5,000 training and 1,000 test images that the package carries are the data,
+    and a printed line says so. Quick mode (``D2LTORCH_QUICK=1``) uses the first 512 and 256 of them, without asking.
+
+    Args:
+        batch_size: examples a batch, at least 1.
+        resize: height and width of the images in pixels, at least 8; None or 28 leaves them as they are.
+        root: folder that holds ``FashionMNIST/raw``, or will; the environment variable ``D2LTORCH_DATA`` if None, and
+            ``~/.cache/d2ltorch`` if that is not set either.
+        device: where the images live; ``try_gpu()`` if None.
+        num_train: keep only the first so many training images.
+        num_test: keep only the first so many test images.
+
+    Returns:
+        Iterators over the training images (shuffled anew in every pass) and the test images (in order). Their
+        ``source`` is ``"Fashion-MNIST"`` for the whole published set only, and says what else they are.
+
+    Raises:
+        DataError: a file is damaged or holds something else, or the downloaded data cannot be stored.
+        TypeError, ValueError: an argument that cannot be meant.
+    """
+    wanted = {"num_train": num_train, "num_test": num_test}
+    counts = [None if number is None else whole_number(name, number, 1) for name, number in wanted.items()]
+    folder, device = data_folder(root), usable_device(device)
+    splits, name, totals = _find_splits(folder)
+    if is_quick():
+        counts = [min(count or most, most) for count, most in zip(counts, QUICK)]
+    iterators = []
+    for (images, labels), count, total, shuffle in zip(splits, counts, totals, (True, False)):
+        kept = min(count or len(labels), len(labels))
+        source = name + ", quick mode" * is_quick()
+        if kept < total:
+            source += f"{':' if is_quick() else ','} first {kept:,} of {total:,}"
+        options: dict[str, Any] = {"resize": resize, "shuffle": shuffle, "source": source}
+        iterators.append(DataIter(images[:kept].to(device), labels[:kept].to(device), batch_size, **options))
+    return iterators[0], iterators[1]
+
+
+def _find_splits(folder: Path) -> tuple[Splits, str, tuple[int, int]]:
+    """The images that there are, what to call them, and how many there are of each split in what they come from."""
+    if is_quick():
+        return read_sample(), "Fashion-MNIST", NUM_IMAGES
+    try:
+        splits, is_published = read_files(folder)
+    except Unreachable as reason:
+        print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
+        splits, is_published = read_sample(), True
+    if is_published:
+        return splits, "Fashion-MNIST", NUM_IMAGES
+    return splits, f"images of {folder}, not the published set", (len(splits[0][1]), len(splits[1][1]))
+
+
+class DataIter:
+    """Batches ``X, y`` of images that live on the device; every ``iter()`` is its own pass.
+
+    Args:
+        images: uint8 (N, C, H, W); a batch holds them divided by 255.
+        labels: their classes, whole numbers from 0 up, (N,).
+        batch_size: examples a batch, at least 1; the last batch may be smaller.
+        resize: height and width of ``X``, at least 8; None for those of ``images``.
+        shuffle: whether each pass has its own order, drawn from torch's CPU generator.
+        source: what the images are, in words.
+
+    Raises:
+        TypeError, ValueError: images or labels of another type or shape, or an argument that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        batch_size: int,
+        *,
+        resize: int | None = None,
+        shuffle: bool = False,
+        source: str = "images of your own",
+    ) -> None:
+        _check_images(images)
+        _check_labels(labels, len(images))
+        self.images, self.labels = images, labels.to(images.device, torch.int64)
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        resize = None if resize is None else whole_number("resize", resize, 8)
+        self.resize = None if images.shape[-2:] == (resize, resize) else resize
+        self.shuffle, self.source = bool(shuffle), source
+        self.num_classes = int(self.labels.max()) + 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images live and where batches come out."""
+        return self.images.device
+
+    @property
+    def num_examples(self) -> int:
+        """Examples in a pass."""
+        return len(self.labels)
+
+    def __len__(self) -> int:
+        """Batches in a pass, the last and smaller one included."""
+        return -(-len(self.labels) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # Drawn now, not at the first batch, so that the order depends on the seed at the moment of asking.
+        order = torch.randperm(len(self.labels)).to(self.device) if self.shuffle else None
+        return self._batches(order)
+
+    def __repr__(self) -> str:
+        height, width = (self.resize, self.resize) if self.resize else self.images.shape[-2:]
+        images = f"{self.num_examples:,} images of {height}×{width}"
+        return f"DataIter({self.source}: {images}, batches of {self.batch_size}, on {self.device})"
+
+    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass without shuffling, which leaves the random state alone: X (B, C, H, W) in [0, 1] and y (B,)."""
+        return self._batches(None)
+
+    def examples(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        """Examples by index, scaled and resized as in a batch: X (B, C, H, W) and y (B,).
+
+        Raises:
+            TypeError, ValueError: an index that is no whole number, or outside the data.
+        """
+        numbers = [whole_number("indices", i, -len(self.labels)) for i in indices]
+        beyond = [i for i in numbers if i >= len(self.labels)]
+        require(not beyond, ValueError, f"indices={beyond[:1]} are beyond the {len(self.labels):,} examples")
+        chosen = torch.tensor(numbers, dtype=torch.int64, device=self.device)
+        return self._as_network_input(self.images[chosen]), self.labels[chosen]
+
+    def _batches(self, order: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(self.labels), self.batch_size):
+            chosen: slice | Tensor = slice(start, start + self.batch_size)
+            if order is not None:
+                chosen = order[chosen]
+            yield self._as_network_input(self.images[chosen]), self.labels[chosen]
+
+    def _as_network_input(self, images: Tensor) -> Tensor:
+        X = images.to(torch.float32).div_(255)  # (B, C, H, W)
+        if self.resize is None or len(X) == 0:
+            return X if self.resize is None else X.new_empty(0, X.shape[1], self.resize, self.resize)
+        return F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=self.resize < X.shape[-1])
+
+
+def _check_images(images: Any) -> None:
+    cure = "give uint8 pixels (N, C, H, W), 0 to 255; a batch divides them by 255"
+    require(isinstance(images, Tensor), TypeError, f"images is a {type(images).__name__}: {cure} as a torch tensor")
+    require(images.dtype == torch.uint8, TypeError, f"images has the type {images.dtype}: {cure}")
+    fits = images.ndim == 4 and images.numel() > 0
+    require(fits, ValueError, f"images has the shape {tuple(images.shape)}: {cure}")
+
+
+def _check_labels(labels: Any, num_images: int) -> None:
+    cure = "give whole numbers from 0 up, one an image, as a torch tensor (N,)"
+    require(isinstance(labels, Tensor), TypeError, f"labels is a {type(labels).__name__}: {cure}")
+    is_whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+    require(is_whole, TypeError, f"labels has the type {labels.dtype}: {cure}")
+    shape = tuple(labels.shape)
+    require(shape == (num_images,), ValueError, f"labels has the shape {shape} for {num_images:,} images: {cure}")
+    require(int(labels.min()) >= 0, ValueError, f"labels has a {int(labels.min())}: {cure}")
+
+
+def text_labels(y: int | Iterable[int] | Tensor) -> list[str]:
+    """The names of classes: ``text_labels([0, 9])`` is ``['t-shirt', 'ankle boot']``.
+
+    Args:
+        y: a class from 0 to 9, or several as a sequence or an integer tensor (N,).
+
+    Raises:
+        TypeError, ValueError: something that is not a whole number from 0 to 9.
+    """
+    if isinstance(y, Tensor):
+        y = y.reshape(-1).tolist()
+    classes = [whole_number("y", value, 0) for value in (y if isinstance(y, Iterable) else [y])]
+    for value in classes:
+        require(value < len(LABELS), ValueError, f"y={value} is not a class: give 0 to {len(LABELS) - 1}")
+    return [LABELS[value] for value in classes]
+
+
+def probe_images(data_iter: DataIter) -> tuple[Tensor, Tensor]:
+    """The sixteen test images that run through all eight networks, the same in every chapter.
+
+    Args:
+        data_iter: the test iterator, with its first 99 images at least.
+
+    Returns:
+        X (16, 1, H, W) and y (16,), all ten classes among them.
+
+    Raises:
+        ValueError: the training iterator, or a test iterator cut too short.
+    """
+    require(not data_iter.shuffle, ValueError, "data_iter is the training iterator: pass test_iter")
+    needed, count = max(PROBE_INDICES) + 1, data_iter.num_examples
+    cure = f"the probe images are among the first {needed}: load with num_test={needed} or more"
+    require(count >= needed, ValueError, f"data_iter has {count} images, {cure}")
+    return data_iter.examples(PROBE_INDICES)

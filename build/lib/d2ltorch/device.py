@@ -1,0 +1,147 @@
+"""What the machine is and what it does well: devices and their names, number formats, memory habits, quick mode."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .checks import require, whole_number
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def try_gpu(i: int = 0) -> torch.device:
+    """The device to run on: ``cuda:i`` if there, else Apple's ``mps`` (for i = 0), else ``cpu``."""
+    i = whole_number("i", i, 0)
+    if torch.cuda.device_count() > i:
+        return torch.device("cuda", i)
+    if i == 0 and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def is_quick() -> bool:
+    """Whether the environment variable ``D2LTORCH_QUICK`` asks for the tests' short runs."""
+    return os.environ.get("D2LTORCH_QUICK", "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """``device`` as a torch.device on which tensors can be made; ``try_gpu()`` if None."""
+    if device is None:
+        return try_gpu()
+    is_device = isinstance(device, (str, torch.device))
+    require(is_device, TypeError, f"device={device!r} is not a device: give 'cpu', 'cuda', 'mps' or try_gpu()")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device={str(device)!r} cannot be used ({reason}): give 'cpu' or try_gpu()") from None
+    return torch.device(device)
+
+
+def report_setup(device: torch.device, *, minutes_t4: float | None = None, minutes_cpu: float) -> None:
+    """Print versions, the device, the time that a chapter takes on it and, without a GPU, how to get one.
+
+    Args:
+        device: where the chapter will run, as ``try_gpu()`` returns it.
+        minutes_t4: the chapter's time on Colab's free T4, in minutes; None where it was not measured.
+        minutes_cpu: its time on two CPU cores that multiply bfloat16, in minutes.
+    """
+    from . import __version__, torchvision
+
+    versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}, d2ltorch {__version__}"
+    print(f"Python {platform.python_version()}, {versions}\nDevice: {device_name(device)}")
+    if device.type != "cpu":
+        if minutes_t4 is not None:
+            print(f"Running every cell takes about {minutes_t4:g} min on a T4.")
+        return
+    print(f"Running every cell takes about {minutes_cpu:g} min on two CPU cores.")
+    faster = "" if minutes_t4 is None else f"; with one (T4) it takes about {minutes_t4:g} min"
+    print(f"No GPU is attached{faster}. In Colab: Runtime > Change runtime type > T4 GPU.")
+    if minutes_cpu >= 10 and not cpu_multiplies_bfloat16():
+        print("This CPU has no bfloat16 instructions, which those minutes count on: expect several times as long.")
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words, such as ``'NVIDIA H100 80GB HBM3'`` or ``'CPU (Intel Xeon, 2 threads)'``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU (MPS)"
+    threads = torch.get_num_threads()
+    return f"CPU ({_cpu_model()}, {threads} thread{'s' * (threads != 1)})"
+
+
+@functools.cache
+def _cpu_info() -> str:
+    """Linux's description of the processor; empty elsewhere."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    return ""
+
+
+@functools.cache
+def _cpu_model() -> str:
+    for line in _cpu_info().splitlines():
+        if line.startswith("model name"):
+            name = line.split(":", 1)[1].split("@")[0]
+            for mark in ("(R)", "(TM)", " CPU", " Processor"):
+                name = name.replace(mark, "")
+            return " ".join(name.split())
+    return platform.processor() or platform.machine()
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 products (AMX tiles or AVX512-BF16)."""
+    return "amx_bf16" in _cpu_info() or "avx512_bf16" in _cpu_info()
+
+
+def choose_precision(precision: str, device: torch.device, net: nn.Module) -> str:
+    """Turn ``"auto"`` into the number format that the device multiplies fastest without hurting accuracy.
+
+    bfloat16 on GPUs of compute capability 8.0 and later and on CPUs with AMX or AVX512-BF16, there only for networks
+    with a convolution of 32 channels or more (below, the conversions cost what the multiplications save); float16 on
+    older GPUs from compute capability 7.0 on, such as the T4; float32 elsewhere.
+    """
+    known = ", ".join(PRECISIONS)
+    require(precision in PRECISIONS, ValueError, f"precision={precision!r} is unknown: choose one of {known}")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
+    if device.type == "cpu" and cpu_multiplies_bfloat16():
+        widths = [module.out_channels for module in net.modules() if isinstance(module, nn.Conv2d)]
+        return "bfloat16" if max(widths, default=0) >= 32 else "float32"
+    return "float32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a forward pass computes in ``precision``, as ``choose_precision`` gives it."""
+    if precision == "float32":
+        return torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, dtype=getattr(torch, precision))
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Ask glibc's allocator to keep large freed blocks instead of returning them to the system after every layer.
+
+    A training step frees and asks for the same hundreds of megabytes again and again; by default each block comes
+    back as fresh pages that the system must clear. Linux with glibc only; elsewhere this does nothing.
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return
+    M_TRIM_THRESHOLD, M_MMAP_MAX, never = -1, -4, 2**31 - 1
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, never)

@@ -1,0 +1,165 @@
+"""The files of Fashion-MNIST: read where they are, fetched once where they are not; and the part that the package has.
+
+A download is pooch's: a temporary file, the published checksum, then a move. So a file that is in place is whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import os
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pooch
+import torch
+from torch import Tensor
+
+from .checks import require
+
+MIRRORS = (
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+)
+# Examples in each published file, the MD5 of its gzip file, and the CRC-32 of what that holds.
+PUBLISHED = {
+    "train-images-idx3-ubyte": (60_000, "8d4fb7e6c68d591d4c3dfef9ec88bf0d", 0xB4F29F28),
+    "train-labels-idx1-ubyte": (60_000, "25c81989df183df01b3e8a0aad5dffbe", 0x741A4657),
+    "t10k-images-idx3-ubyte": (10_000, "bef4ecab320f06d8554ea6380940ec79", 0x678FE0B1),
+    "t10k-labels-idx1-ubyte": (10_000, "bb300cfdad3c16e7a12a480ee83cd310", 0x80142C1F),
+}
+SAMPLE = Path(__file__).with_name("sample.npz")  # the first 5,000 training and 1,000 test images
+TIMEOUT_SECONDS = 6  # without an answer or a byte
+ASK_AGAIN_SECONDS = 60  # until then a process remembers that no mirror delivered
+_failure: tuple[float, str] | None = None
+
+Splits = tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class DataError(RuntimeError):
+    """Fashion-MNIST cannot be used: a file is damaged or misplaced, or there is no room for the files."""
+
+
+class Unreachable(Exception):
+    """Files are missing and no mirror delivers them."""
+
+
+def data_folder(root: str | os.PathLike[str] | None) -> Path:
+    """The folder meant by ``root``, or by ``D2LTORCH_DATA`` if it is None, or the default."""
+    if root is None:
+        root = os.environ.get("D2LTORCH_DATA") or Path("~/.cache/d2ltorch")
+    cure = "give the folder for FashionMNIST/raw"
+    require(isinstance(root, (str, os.PathLike)), TypeError, f"root={root!r} is not a path: {cure}")
+    folder = Path(root).expanduser()
+    require(folder.is_dir() or not folder.exists(), ValueError, f"root={str(root)!r} is a file: {cure}")
+    return folder
+
+
+def read_files(root: Path) -> tuple[Splits, bool]:
+    """Both splits as images uint8 (N, 1, 28, 28) and labels int64 (N,), and whether they are the published ones.
+
+    Raises:
+        Unreachable: files are missing and no mirror delivers them.
+        DataError: a file is damaged or holds something else, or cannot be stored; what is there is left as it is.
+    """
+    raw = root / "FashionMNIST" / "raw"
+    contents = {name: _content(name, raw) for name in PUBLISHED}
+    arrays = {name: _checked(raw / name, content) for name, content in contents.items()}
+    splits = []
+    for split in ("train", "t10k"):
+        images, labels = arrays[f"{split}-images-idx3-ubyte"], arrays[f"{split}-labels-idx1-ubyte"]
+        problem = f"{raw} has {len(images):,} images but {len(labels):,} labels in its {split} files"
+        cure = "they do not belong together. Move them away, then load again: the published ones are fetched"
+        require(len(images) == len(labels), DataError, f"{problem}: {cure}")
+        splits.append((torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))))
+    published = all(zlib.crc32(content) == PUBLISHED[name][2] for name, content in contents.items())
+    return (splits[0], splits[1]), published
+
+
+@functools.cache
+def read_sample() -> Splits:
+    """The images that the package carries, as ``read_files`` gives the whole set."""
+    with np.load(SAMPLE) as arrays:
+        train, test = (
+            (torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"].astype(np.int64)))
+            for split in ("train", "test")
+        )
+    return train, test
+
+
+def _content(name: str, raw: Path) -> bytes:
+    """The unpacked file: as it lies there, or from its gzip file, which is fetched first where it is missing."""
+    if (raw / name).is_file():
+        return (raw / name).read_bytes()
+    packed = raw / f"{name}.gz"
+    if not packed.is_file():
+        _fetch(name, raw)
+    is_whole = pooch.file_hash(str(packed), alg="md5") == PUBLISHED[name][1]
+    require(is_whole, DataError, f"{packed} is damaged: {_CURE}")
+    return gzip.decompress(packed.read_bytes())  # no larger than the published file, which has this checksum
+
+
+_CURE = "move it away, then load again: the published file is fetched"
+
+
+def _checked(path: Path, content: bytes) -> np.ndarray:
+    """The array in ``content``, read from ``path``; a DataError where header, length, labels or checksum are wrong."""
+    published, _, crc32 = PUBLISHED[path.name]
+    is_images = "images" in path.name
+    start, shape = (16, (1, 28, 28)) if is_images else (8, ())
+    header = b"\0\0\x08\x03%b\0\0\0\x1c\0\0\0\x1c" if is_images else b"\0\0\x08\x01%b"
+    count, found = int.from_bytes(content[4:8], "big"), zlib.crc32(content)
+    body = np.frombuffer(content, np.uint8, offset=min(start, len(content)))
+    others = [name for name, (_, _, crc) in PUBLISHED.items() if crc == found and name != path.name]
+    if others:
+        problem = f"it holds what belongs into {others[0]}"
+    elif content[:start] != header % content[4:8]:
+        problem = "it does not begin like a file of Fashion-MNIST"
+    elif len(body) != count * (784 if is_images else 1):
+        problem = f"it has {len(content):,} bytes, which is no {count:,} examples"
+    elif not is_images and body.max(initial=0) > 9:
+        problem = f"it holds the label {body.max()} where 0 to 9 are possible"
+    elif count == published and found != crc32:
+        problem = "some bytes in it have changed"
+    else:
+        return body.reshape(-1, *shape)
+    raise DataError(f"{path} is damaged or misplaced: {problem}; {_CURE}")
+
+
+def _fetch(name: str, raw: Path) -> None:
+    """Put ``name``.gz into ``raw``, whole and with the published checksum, or raise and leave nothing behind."""
+    global _failure
+    if _failure and time.monotonic() - _failure[0] < ASK_AGAIN_SECONDS:
+        raise Unreachable(_failure[1])
+    reasons = []
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        if name == next(iter(PUBLISHED)):
+            print(f"Fetching Fashion-MNIST (31 MB) into {raw}", flush=True)
+        for mirror in MIRRORS:
+            try:
+                fetch(f"{mirror}{name}.gz", f"md5:{PUBLISHED[name][1]}", raw)
+                return
+            except Unreachable as reason:
+                reasons.append(str(reason))
+    except OSError as error:
+        problem = f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there"
+        raise DataError(f"{problem}. Make room, or set D2LTORCH_DATA, or root=, to another folder") from error
+    _failure = time.monotonic(), "; ".join(reasons)
+    raise Unreachable(_failure[1])
+
+
+def fetch(url: str, known_hash: str, folder: Path) -> Path:
+    """The file at ``url`` in ``folder``, by pooch; OSError where it cannot be stored, Unreachable for all else."""
+    pooch.get_logger().setLevel("WARNING")  # below, it writes to stderr
+    try:
+        download = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)
+        return Path(pooch.retrieve(url, known_hash, url.rsplit("/", 1)[1], folder, downloader=download))
+    except ValueError:  # pooch's word for it
+        raise Unreachable(f"{url} arrived with a wrong checksum") from None
+    except OSError as error:  # requests' errors are OSErrors, too
+        if not type(error).__module__.startswith("requests"):
+            raise
+        raise Unreachable(f"{url}: {type(error).__name__}") from None

@@ -1,0 +1,283 @@
+"""Where the parameters and the multiply-adds of a network live, layer by layer."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from .checks import require
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One line of a `LayerSummary`: a layer as the input met it, in order of execution."""
+
+    name: str
+    kind: str  # the module's class
+    output_shape: tuple[int, ...]
+    num_params: int  # 0 where an earlier row has counted them
+    mult_adds: int
+
+
+@dataclass
+class LayerSummary:
+    """The rows of `layer_summary`; prints as a table of at most 76 columns."""
+
+    rows: list[LayerRow]
+    input_size: tuple[int, ...]
+    total_params: int
+    total_mult_adds: int
+    saved_bytes: int = field(repr=False)  # kept for the backward pass, for the batch of input_size
+
+    def activation_bytes(self, batch_size: int) -> int:
+        """Bytes of activations that one training step keeps for the backward pass, in float32.
+
+        These are the tensors that autograd saves (parameters left out), scaled from the summary's batch to
+        `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
+        """
+        require(batch_size >= 1, ValueError, f"batch_size is {batch_size}; use 1 or more")
+        return self.saved_bytes * batch_size // self.input_size[0]
+
+    def plot(self) -> None:
+        """Draw two bar charts side by side: parameters and multiply-adds, a bar per row."""
+        import matplotlib.pyplot as plt
+
+        rows = [row for row in self.rows if row.num_params or row.mult_adds]
+        _, panels = plt.subplots(1, 2, figsize=(7, 1.3 + 0.27 * len(rows)), sharey=True, layout="constrained")
+        columns = [("parameters", "num_params", "C0", ""), ("multiply-adds", "mult_adds", "C1", "//")]
+        for axes, (title, attribute, color, hatch) in zip(panels, columns):
+            values = [getattr(row, attribute) for row in rows]
+            bars = axes.barh(range(len(rows)), values, color=color, hatch=hatch, edgecolor="white")
+            axes.bar_label(bars, [_short(value) for value in values], padding=3)
+            axes.set(title=f"{title}: {_short(sum(values))}", xlim=(0, 1.28 * max([*values, 1])), xticks=[])
+            axes.grid(False)
+            axes.spines["bottom"].set_visible(False)
+        panels[0].set_yticks(range(len(rows)), [f"{row.name} {row.kind}" for row in rows])
+        panels[0].invert_yaxis()
+
+    def __repr__(self) -> str:
+        head = ("layer", "output shape", "parameters", "multiply-adds")
+        body = [
+            (f"{row.name} {row.kind}", shape_text(row.output_shape), f"{row.num_params:,}", f"{row.mult_adds:,}")
+            for row in self.rows
+        ]
+        total = ("total", "", f"{self.total_params:,}", f"{self.total_mult_adds:,}")
+        widths = [max(len(line[i]) for line in [head, *body, total]) for i in range(4)]
+        widths[0] = min(widths[0], 70 - sum(widths[1:]))  # three gaps of two: 76 in all
+
+        def line(cells: Sequence[str]) -> str:
+            name = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
+            cells = [
+                name.ljust(widths[0]),
+                cells[1].ljust(widths[1]),
+                cells[2].rjust(widths[2]),
+                cells[3].rjust(widths[3]),
+            ]
+            return "  ".join(cells)
+
+        rule = "─" * (sum(widths) + 6)
+        return _printable("\n".join([line(head), rule, *map(line, body), rule, line(total)]))
+
+
+def _printable(text: str) -> str:
+    """``text`` with plain dashes where standard output has none of the drawn ones, as under Windows' code page 1252."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return text.replace("─", "-")
+    return text
+
+
+def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) -> LayerSummary:
+    """Run one batch through `net` and count parameters and multiply-adds (torchinfo's rules).
+
+    The network is run in eval mode on its own device and left as it was found: modes, buffers, gradients and random
+    state. A module used twice has its parameters counted at its first use and its multiply-adds at each. torchinfo
+    counts a bias as one multiply-add per output, and the numbers are for the whole batch of `input_size`.
+
+    Args:
+        net: a module that takes one tensor.
+        input_size: the input's shape with the batch, for example (1, 1, 224, 224).
+        depth: how many levels of nesting the rows open up; 1 shows the network's own parts.
+
+    Raises:
+        ValueError: the input does not fit (it names the layer and the shape that reached it), or a layer is lazy.
+    """
+    size = tuple(input_size)
+    is_size = len(size) >= 2 and all(isinstance(n, int) and n > 0 for n in size)
+    require(is_size, ValueError, f"input_size is {size}; give batch and sizes, such as (1, 1, 224, 224)")
+    require(depth >= 1, ValueError, f"depth is {depth}; use 1 or more")
+    lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
+    first = f"run one batch through it first: net(torch.zeros{size})"
+    require(not lazy, ValueError, f"net has a lazy layer without a shape yet ({lazy[:1]}); {first}")
+    calls, saved_bytes = run_layers(net, size)
+    seen: set[int] = set()
+    rows = []
+    for call in calls:
+        if call.depth == depth or (call.depth < depth and call.is_leaf):
+            num_params, kind = _count_new(call.module, seen), type(call.module).__name__
+            rows.append(LayerRow(call.name, kind, call.shape, num_params, call.mult_adds))
+    rest = _count_new(net, seen)
+    if rest:  # parameters held by a container itself, or by layers that did not run
+        rows.append(LayerRow("(no layer)", "Parameter", (), rest, 0))
+    total_params = sum(p.numel() for p in net.parameters())
+    return LayerSummary(rows, size, total_params, calls[0].mult_adds, saved_bytes)
+
+
+def _count_new(module: nn.Module, seen: set[int]) -> int:
+    """Elements of the parameters of `module` that are not yet in `seen`, which it extends."""
+    new = {id(p): p.numel() for p in module.parameters() if id(p) not in seen}
+    seen.update(new)
+    return sum(new.values())
+
+
+def _short(value: float) -> str:
+    """12345678 -> "12.3 M"."""
+    for power, unit in ((9, " G"), (6, " M"), (3, " k")):
+        if value >= 10**power:
+            return f"{value / 10**power:.3g}{unit}"
+    return f"{value:g}"
+
+
+@contextlib.contextmanager
+def left_as_found(net: nn.Module) -> Iterator[None]:
+    """Put `net` in eval mode inside the block; restore modes, buffers and random state after."""
+    modes = {module: module.training for module in net.modules()}
+    buffers = [
+        (module._buffers, name, buffer, buffer.detach().clone())
+        for module in modes
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    device = device_and_dtype(net)[0]
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            net.eval()
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        with torch.no_grad():
+            for owner, name, buffer, value in buffers:
+                owner[name] = buffer.copy_(value)
+
+
+@dataclass
+class Call:
+    """One call of one module during the forward pass."""
+
+    name: str
+    module: nn.Module
+    depth: int
+    input_shape: tuple[int, ...]
+    shape: tuple[int, ...] = ()
+    mult_adds: int = 0
+    uses: dict[int, int] = field(default_factory=dict)  # calls of each child so far
+
+    @property
+    def is_leaf(self) -> bool:
+        return next(self.module.children(), None) is None
+
+
+def run_layers(net: nn.Module, size: tuple[int, ...]) -> tuple[list[Call], int]:
+    """Every call in order (the network itself first), and the bytes kept for backward."""
+    from torchinfo.layer_info import LayerInfo
+
+    calls, stack, saved = list[Call](), list[Call](), dict[int, int]()
+    permanent = {t.untyped_storage().data_ptr() for t in [*net.parameters(), *net.buffers()]}
+
+    def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        name = _child_name(stack[-1], module) if stack else ""
+        calls.append(Call(name, module, len(stack), _tensor_shape(inputs)))
+        stack.append(calls[-1])
+
+    def leave(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        call = stack.pop()
+        call.shape = _tensor_shape(output)
+        if call.is_leaf and call.shape:
+            info = LayerInfo(call.name, module, call.depth)
+            info.output_size = list(call.shape)
+            info.calculate_macs()
+            for caller in [*stack, call]:
+                caller.mult_adds += info.macs
+
+    def save(tensor: Tensor) -> Tensor:
+        place = tensor.untyped_storage().data_ptr()
+        if place not in permanent:
+            width = 4 if tensor.is_floating_point() else tensor.element_size()
+            saved[place] = max(saved.get(place, 0), tensor.numel() * width)
+        return tensor
+
+    device, dtype = device_and_dtype(net)
+    hooks = []
+    for module in net.modules():
+        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    try:
+        with left_as_found(net), torch.enable_grad():
+            with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+                output = net(torch.zeros(size, device=device, dtype=dtype))
+            del output  # the graph had to live until here, or storage addresses would be reused
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise ValueError(_misfit(size, stack, error)) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls, sum(saved.values())
+
+
+def _misfit(size: tuple[int, ...], stack: list[Call], error: Exception) -> str:
+    """Say which layer refused `size`, what reached it, and the smallest change that helps."""
+    if not stack:
+        return f"input_size is {size}, and the network failed on it: {error}"
+    call, module, shape = stack[-1], stack[-1].module, stack[-1].input_shape
+    channels, features = getattr(module, "in_channels", None), getattr(module, "in_features", None)
+    if channels and len(shape) == 4 and shape[1] != channels:
+        cure = f"{'make input_size[1]' if shape == size else 'give it input with'} {channels}"
+        advice = f"it takes {channels} channels and got {shape[1]}; {cure}, or build it with in_channels={shape[1]}"
+    elif features and shape and shape[-1] != features:
+        cure = f"set its in_features to {shape[-1]}, or change the height and width in input_size"
+        advice = f"it takes {features} features and got {shape[-1]}; {cure}"
+    elif isinstance(module, nn.BatchNorm2d) and len(shape) == 4 and shape[1] != module.num_features:
+        cure = f"set its num_features to {shape[1]}"
+        advice = f"it normalises {module.num_features} channels and got {shape[1]}; {cure}"
+    elif hasattr(module, "kernel_size") and len(shape) == 4:
+        cure = "give input_size a larger height and width"
+        advice = f"its window {module.kernel_size} does not fit; {cure}. It says: {error}"
+    else:
+        advice = f"it says: {error}"
+    layer = f"{type(module).__name__} ({call.name or 'the network'})"
+    return f"input_size is {size}, and it does not fit: {layer} received the shape {shape}; {advice}"
+
+
+def _child_name(caller: Call, module: nn.Module) -> str:
+    """The module's path by way of its caller; a shared module takes its names in turn."""
+    owners = caller.module.named_modules(remove_duplicate=False)
+    names = [name for name, child in owners if child is module and name]
+    turn = caller.uses[id(module)] = caller.uses.get(id(module), -1) + 1
+    name = names[min(turn, len(names) - 1)] if names else type(module).__name__.lower()
+    return f"{caller.name}.{name}" if caller.name else name
+
+
+def _tensor_shape(value: Any) -> tuple[int, ...]:
+    """The shape of a tensor, or of the first tensor in a sequence or mapping."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return next((shape for shape in map(_tensor_shape, items) if shape), ())
+
+
+def device_and_dtype(net: nn.Module) -> tuple[torch.device, torch.dtype]:
+    tensors = (tensor for tensor in [*net.parameters(), *net.buffers()] if tensor.is_floating_point())
+    return next(((tensor.device, tensor.dtype) for tensor in tensors), (torch.device("cpu"), torch.float32))
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """(64, 28, 28) -> "64×28×28"."""
+    return "×".join(map(str, shape))

@@ -1,0 +1,373 @@
+"""The training loop of the book, and what it needs to be fast and safe.
+
+Its heart, ``_learn``, is the loop that the LeNet chapter writes out: minibatch gradient descent as in Robbins and Monro
+(1951), cross-entropy, one pass over shuffled examples an epoch. Around it: mixed precision (Micikevicius et al., 2018,
+arXiv:1710.03740), channels-last memory, sums that stay on the device, a schedule, checkpoints and a plot.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .checkpoint import Run, describe_run, usable_path
+from .checks import real_number, require, whole_number
+from .data import DataIter
+from .device import autocast, choose_precision, is_quick, keep_freed_memory, usable_device
+from .history import COLUMNS, History
+from .plots import Animator
+from .summary import layer_summary, left_as_found
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+EXAMPLES = {
+    "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
+    "schedule": "lambda progress: 1 - progress",
+    "augment": "lambda X: X.flip(3)",
+    "loss": "torch.nn.functional.cross_entropy",
+}
+INTERRUPT_AGAIN_SECONDS = 60  # a second Ctrl-C within them stops "run all" and a sweep, too
+_interrupted_at = float("-inf")
+
+
+def train(
+    net: nn.Module,
+    train_iter: DataIter,
+    test_iter: DataIter | None,
+    num_epochs: int,
+    lr: float,
+    *,
+    device: torch.device | str | None = None,
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
+    schedule: Callable[[float], float] | None = None,
+    augment: Callable[[Tensor], Tensor] | None = None,
+    label_smoothing: float = 0.0,
+    loss: Loss | None = None,
+    precision: str = "auto",
+    checkpoint: str | Path | None = None,
+    animator: bool | Animator = True,
+) -> History:
+    """Train a classifier with minibatch SGD and return a row of losses and accuracies for every epoch.
+
+    Args:
+        net: maps ``X`` (B, C, H, W) to logits (B, classes). Trained in place and moved to ``device``. Parts that are in
+            evaluation mode while the network is not stay so: a batch norm frozen by ``eval()`` keeps its statistics.
+        train_iter: batches ``X, y`` to learn from, as ``load_data_fashion_mnist`` gives them.
+        test_iter: batches to evaluate on after every epoch; None to skip that.
+        num_epochs: passes over ``train_iter``, at least 1. Quick mode stops after one.
+        lr: learning rate; an ``optimizer`` of your own runs at it, too.
+        device: where to train; where ``train_iter`` lives if None.
+        optimizer: called with the parameters, returns a ``torch.optim`` optimiser; None for SGD.
+        schedule: maps the finished share of training (0 to 1) to a factor on the learning rate.
+        augment: applied to each training batch ``X``, on the device.
+        label_smoothing: share of each label spread over all classes (Szegedy et al., 2016), 0 to 1.
+        loss: maps logits and labels to the *mean* loss of a batch; None for cross-entropy.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` for the fastest that is safe here. In
+            float32, recent NVIDIA GPUs still round the factors of convolutions to TF32, as is PyTorch's default.
+        checkpoint: a file to save after every epoch and to go on from when it exists. On a CPU, a run stopped and
+            resumed ends with the same weights, bit for bit, as one that was not. Functions (``schedule``, ``augment``,
+            ``loss``) are compared by name.
+        animator: True plots while training in a notebook and prints a line an epoch elsewhere; False is silent.
+
+    Returns:
+        The ``History``. Interrupted from the keyboard, the epochs finished so far; with none finished, or interrupted
+        again within a minute, the ``KeyboardInterrupt`` is raised.
+
+    Raises:
+        ValueError, TypeError: an argument that does not fit, by name and value.
+        FloatingPointError: a loss or weights that are not finite; nothing of that epoch is saved.
+        CheckpointError: ``checkpoint`` is damaged, belongs to another run or cannot be written.
+        MemoryError: the device is full; says what to halve.
+    """
+    _check_network(net)
+    trainable = any(p.requires_grad for p in net.parameters())
+    require(trainable, ValueError, f"net={type(net).__name__} has no parameter to train (requires_grad)")
+    _check_data("train_iter", train_iter)
+    if test_iter is not None:
+        _check_data("test_iter", test_iter)
+    num_epochs = 1 if is_quick() else whole_number("num_epochs", num_epochs, 1)
+    lr = real_number("lr", lr, 0.1)
+    require(0 < lr < float("inf"), ValueError, f"lr={lr} must be a positive number such as 0.1")
+    for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment, "loss": loss}.items():
+        usable = function is None or callable(function)
+        require(usable, TypeError, f"{name}={function!r} is not a function: give one such as {EXAMPLES[name]}")
+    device = train_iter.device if device is None else usable_device(device)
+    precision = choose_precision(precision, device, net)
+    if device.type == "cpu":
+        keep_freed_memory()
+    net.to(device, memory_format=_memory_format(net, device))  # type: ignore[call-overload]
+    if not net.training:
+        net.train()
+    _check_last_batch(net, train_iter, device)
+    learn_loss, test_loss = _choose_losses(loss, label_smoothing, train_iter.num_classes, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
+    run = Run(net, _make_optimizer(optimizer, net, lr), scaler, History(), usable_path(checkpoint))
+    loss_name = loss or f"cross-entropy, label smoothing {label_smoothing:g}"
+    choices = {"schedule": schedule, "augment": augment, "loss": loss_name, "precision": precision, "lr": lr}
+    run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
+    run.resume(num_epochs)
+    plot = _make_animator(animator, num_epochs, run.history)
+    try:
+        for epoch in range(len(run.history), num_epochs):
+            started = time.perf_counter()
+            learnt = _learn(run, train_iter, learn_loss, num_epochs, schedule, augment, device, precision)
+            seconds = time.perf_counter() - started
+            tested = _evaluate(net, test_iter, test_loss, device, precision) if test_iter else _Sums(device)
+            _check_finite(net, learnt, tested, epoch, lr)
+            row = (*learnt.means(), *tested.means(), seconds, train_iter.num_examples / seconds)
+            run.history.add(**dict(zip(COLUMNS, row)))
+            run.save()
+            seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
+            _draw_epoch(plot, run.history, epoch, _time_left(seconds_left))
+    except KeyboardInterrupt:
+        _return_from_interrupt(len(run.history), num_epochs)
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the "
+            "images, or load smaller ones (resize=). In a notebook, restart the kernel to free what is taken"
+        ) from error
+    return run.history
+
+
+def _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision) -> _Sums:
+    """One epoch: the loop of the LeNet chapter."""
+    net, optimizer, scaler, sums = run.net, run.optimizer, run.scaler, _Sums(device)
+    for i, (X, y) in enumerate(train_iter):
+        X, y = _move(X, device), _move(y, device)
+        if schedule:
+            factor = float(schedule((len(run.history) + i / len(train_iter)) / num_epochs))
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+        with autocast(device, precision):
+            logits = _forward(net, augment(X) if augment else X, y, train_iter)
+        batch_loss = loss(logits.float(), y)
+        optimizer.zero_grad()
+        scaler.scale(batch_loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        sums.add(batch_loss.detach(), logits.detach(), y)
+        if device.type == "cpu" and sums.first_bad is not None:
+            break  # asking costs nothing here; a GPU would have to wait
+    return sums
+
+
+def evaluate(
+    net: nn.Module, data_iter: DataIter, device: torch.device | str | None = None, *, precision: str = "auto"
+) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy of ``net`` over all of ``data_iter``, each example weighing the same.
+
+    Runs in evaluation mode and without gradients, and leaves every module in the mode it was in.
+
+    Args:
+        net: maps ``X`` (B, C, H, W) to logits (B, classes).
+        data_iter: batches ``X, y``, read in order; the random state stays as it is.
+        device: where to run; where the network's parameters are if None.
+        precision: as for ``train``.
+
+    Returns:
+        Loss in nats an example, and accuracy between 0 and 1.
+    """
+    _check_network(net)
+    _check_data("data_iter", data_iter)
+    if device is None:
+        device = next((parameter.device for parameter in net.parameters()), data_iter.device)
+    device = usable_device(device)
+    sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
+    loss, accuracy = sums.means()
+    return loss or 0.0, accuracy or 0.0
+
+
+@torch.no_grad()
+def _evaluate(net, data_iter, loss, device, precision) -> _Sums:
+    modes = {module: module.training for module in net.modules()}
+    sums = _Sums(device)
+    net.eval()
+    try:
+        for X, y in data_iter.in_order():
+            X, y = _move(X, device), _move(y, device)
+            with autocast(device, precision):
+                logits = _forward(net, X, y, data_iter)
+            sums.add(loss(logits.float(), y), logits, y)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return sums
+
+
+class _Sums:
+    """Loss, correct answers and examples of a pass, summed on the device and read when it is over.
+
+    In float64 but on Apple GPUs, which have float32 at most; that counts to 16 million exactly.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+        self._losses: list[Tensor] = []
+
+    def add(self, mean_loss: Tensor, logits: Tensor, y: Tensor) -> None:
+        correct = (logits.argmax(1) == y).sum()
+        self._sums += torch.stack((mean_loss * len(y), correct, torch.full_like(correct, len(y)))).to(self._sums)
+        self._losses.append(mean_loss)
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first batch whose loss was not finite, from 0."""
+        is_bad = () if self._sums[0].isfinite() else ~torch.stack(self._losses).isfinite()
+        return next((i for i, bad in enumerate(is_bad) if bad), None)
+
+    def means(self) -> tuple[float | None, float | None]:
+        """Loss and accuracy; None for a pass that was not made."""
+        loss, correct, count = self._sums.tolist()
+        return (loss / count, correct / count) if count else (None, None)
+
+
+def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """The optimiser over ``net``'s parameters at the rate ``lr``; groups with rates of their own keep their ratio."""
+    if optimizer is None:
+        # A fused step of a scaled float16 run needs no answer of the GPU.
+        fused = True if next(net.parameters()).device.type == "cuda" else None
+        made = torch.optim.SGD(net.parameters(), lr=lr, fused=fused)
+    else:
+        made = optimizer(net.parameters())
+    example = EXAMPLES["optimizer"]
+    is_one = isinstance(made, torch.optim.Optimizer)
+    require(is_one, TypeError, f"optimizer returned {made!r}: give a function such as {example}")
+    own = {id(parameter) for parameter in net.parameters()}
+    strange = sum(id(p) not in own for group in made.param_groups for p in group["params"])
+    require(not strange, ValueError, f"optimizer holds {strange} parameters that are not net's: write {example}")
+    largest = max(float(group["lr"]) for group in made.param_groups) or 1.0
+    for group in made.param_groups:
+        group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest)
+    return made
+
+
+def _choose_losses(loss: Loss | None, label_smoothing: float, num_classes: int, device: torch.device) -> list[Loss]:
+    """The loss to learn by and the one to test by, which never smooths the labels."""
+    smoothing = real_number("label_smoothing", label_smoothing, 0.1)
+    require(0 <= smoothing < 1, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
+    if loss is None:
+        return [functools.partial(F.cross_entropy, label_smoothing=smoothing), F.cross_entropy]
+    require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: let the loss smooth")
+    logits, y = torch.zeros(2, num_classes, device=device), torch.zeros(2, dtype=torch.int64, device=device)
+    logits[0, 0], logits[1, 0] = 0.5, -0.5
+    once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
+    is_mean = isinstance(once, Tensor) and once.dim() == 0 and bool(torch.isclose(once, twice, rtol=1e-3))
+    require(is_mean, ValueError, f"loss={loss!r} does not return the mean over the batch: give reduction='mean'")
+    return [loss, loss]
+
+
+def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tensor:
+    """The logits (B, classes); where the network does not fit the data, an error that names the layer."""
+    try:
+        logits = net(X)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        layer_summary(net, (1, *X.shape[1:]))  # raises what names the layer, if it is a misfit
+        raise
+    is_matrix = isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == len(y)
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    need = f"it must return logits of ({len(y)}, classes)"
+    require(is_matrix, ValueError, f"net returns {shape} for {len(y)} examples: {need}")
+    few, classes = logits.shape[1], data_iter.num_classes
+    need = f"labels 0 to {classes - 1}: give it num_classes={classes}"
+    require(few >= classes, ValueError, f"net returns {few} logits an example for {need}")
+    return logits
+
+
+def _check_network(net: Any) -> None:
+    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module")
+    for name, p in net.named_parameters():
+        lazy = isinstance(p, nn.parameter.UninitializedParameter)
+        require(not lazy, ValueError, f"net has a lazy layer without weights ({name}): run one batch through it first")
+        kind = str(p.dtype).removeprefix("torch.")
+        cure = "net.float(); precision= sets the arithmetic"
+        require(kind == "float32", ValueError, f"net is not float32 ({name} is {kind}): {cure}")
+
+
+def _check_data(name: str, data_iter: object) -> None:
+    cure = "give d2lt.DataIter(images, labels, batch_size), of uint8 images, or what load_data_fashion_mnist returns"
+    require(isinstance(data_iter, DataIter), TypeError, f"{name} is a {type(data_iter).__name__}: {cure}")
+
+
+def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device) -> None:
+    """A batch of one, which batch norm cannot train on, is found before the first epoch and not at its end."""
+    count, batch_size = train_iter.num_examples, train_iter.batch_size
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    if count % batch_size != 1 or not norms:
+        return
+    works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
+    with left_as_found(net), torch.no_grad():
+        for module in norms:
+            module.training = True
+        try:
+            net(train_iter.examples([0])[0].to(device))
+        except (RuntimeError, ValueError) as error:
+            if "more than 1 value per channel" in str(error):  # else the first batch says what is wrong
+                raise ValueError(
+                    f"batch_size={batch_size} leaves a last batch of one of {count:,} examples, and batch norm cannot "
+                    f"train on a single value a channel: give batch_size={works}"
+                ) from None
+
+
+def _check_finite(net: nn.Module, learnt: _Sums, tested: _Sums, epoch: int, lr: float) -> None:
+    """Refuse a diverged epoch before anything of it is saved."""
+    broken = [f"{name} is" for name, value in net.named_parameters() if not value.isfinite().all()]
+    broken += [f"{name} is" for name, value in net.named_buffers() if value.isnan().any()]
+    if learnt.first_bad is not None:
+        broken = [f"in batch {learnt.first_bad + 1} the loss is"]
+    elif tested.first_bad is not None:
+        broken.append("the test loss is")
+    cure = "a warm-up in schedule, another augment or initialisation, or precision='float32'"
+    message = f"not finite in epoch {epoch + 1}: try a smaller learning rate than lr={lr:g}, {cure}"
+    require(not broken, FloatingPointError, f"{''.join(broken[:1])} {message}")
+
+
+def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last for convolutions, except on Apple GPUs, where batch norm's gradient does not take it."""
+    is_convolutional = any(isinstance(module, nn.Conv2d) for module in net.modules())
+    return torch.channels_last if is_convolutional and device.type != "mps" else torch.preserve_format
+
+
+def _move(tensor: Tensor, device: torch.device) -> Tensor:
+    # Only a copy to a GPU may still be under way when the next operation starts: the GPU does them in order.
+    return tensor.to(device, non_blocking=device.type == "cuda")
+
+
+def _return_from_interrupt(finished: int, num_epochs: int) -> None:
+    """Say what the history and the weights hold; raise again what should stop more than this training."""
+    global _interrupted_at
+    previous, _interrupted_at = _interrupted_at, time.monotonic()
+    if finished == 0 or _interrupted_at - previous < INTERRUPT_AGAIN_SECONDS:
+        raise KeyboardInterrupt(f"in epoch {finished + 1} of {num_epochs}")
+    middle = f"; the weights are in the middle of epoch {finished + 1}" if finished < num_epochs else ""
+    print(f"Interrupted in epoch {finished + 1} of {num_epochs}: the history has the {finished} finished{middle}.")
+
+
+def _make_animator(animator: bool | Animator, num_epochs: int, history: History) -> Animator | None:
+    if not animator:
+        return None
+    if animator is True:
+        legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
+        xlim = (0.9, max(2, num_epochs) + 0.1)  # the markers at the ends are whole
+        animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)
+    for epoch in range(len(history)):
+        _draw_epoch(animator, history, epoch, "resumed" if len(history) < num_epochs else "")
+    return animator
+
+
+def _draw_epoch(plot: Animator | None, history: History, epoch: int, status: str) -> None:
+    if plot:
+        ys = (history.train_loss[epoch], history.train_acc[epoch], history.test_acc[epoch])
+        plot.add(epoch + 1, ys, status=status)
+
+
+def _time_left(seconds: float) -> str:
+    unit, size = ("s", 1) if seconds < 90 else ("min", 60)
+    return f"{seconds / size:.0f} {unit} left" if seconds else ""
