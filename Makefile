@@ -21,7 +21,7 @@ unexport URL SITE
 export REPOSITORY_URL := $(value URL)
 export SITE_URL := $(value SITE)
 
-.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
+.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf zh zh-status \
         clean publish-check set-repository linkcheck
 .DEFAULT_GOAL := help
 
@@ -81,6 +81,12 @@ results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 bench: $(STAMP)  ## measure training speed, import time and build time, and the pages with Lighthouse
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 	-$(BIN)/python -m tests.benchmarks.lighthouse
+
+zh: $(STAMP)  ## write the Chinese notebooks and pages from their catalogues (book/zh)
+	$(BIN)/python -m book.zh.make
+
+zh-status: $(STAMP)  ## what the Chinese lacks, and what its English has changed since
+	$(BIN)/python -m book.zh.check --changes
 
 pdf: book  ## print the whole book into _build/book.pdf with Chromium
 	$(BIN)/python book/_ext/print_pdf.py
