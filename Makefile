@@ -21,8 +21,8 @@ unexport URL SITE
 export REPOSITORY_URL := $(value URL)
 export SITE_URL := $(value SITE)
 
-.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf zh zh-status \
-        clean publish-check set-repository linkcheck
+.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
+        zh zh-status clean publish-check set-repository linkcheck
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,7 @@ $(STAMP): requirements.txt
 
 book: $(STAMP)  ## build the site into _build/html; any warning is an error
 	$(BIN)/python -m book.results.page
+	$(BIN)/python -m book.zh.make
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
 
 serve: book  ## build, then show the site on http://localhost:8000
@@ -74,6 +75,7 @@ include book/teaching/class.mk
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
 	$(BIN)/python -m book.results.execute $(ARGS)
+	$(BIN)/python -m book.zh.make
 
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 	$(BIN)/python -m book.results.run $(ARGS)

@@ -24,6 +24,7 @@ PLACE = "\x01"  # stands for code and formulae
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]*)\)")
+LATIN_LABEL = re.compile(r"\[[^]\u3400-\u9fff]*\]\([^)]*\)")  # a title that stays as it is
 OPTION = re.compile(r"^ *(?::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.MULTILINE)
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(?: ?(thousand|million|billion|万亿|万|亿))?")
 UNITS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8, "万亿": 1e12, "": 1}
@@ -35,9 +36,9 @@ SPELT |= {"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "hundred"
 BLOCKS = {"heading_open", "bullet_list_open", "ordered_list_open", "list_item_open", "tr_open", "td_open", "th_open"}
 BLOCKS |= {"blockquote_open"}
 RULES = {
-    rf"{HAN}\s*[,;:!?.()]|[,;:!?()]\s*{HAN}": "use full-width punctuation （，。；：！？（））",
+    rf"{HAN} ?[,;:!?.()]|[,;:!?()] ?{HAN}": "use full-width punctuation （，。；：！？（））",
     rf"{HAN}[A-Za-z0-9\x01]|[A-Za-z0-9%\x01]{HAN}": "put a space between Chinese and Latin, digits, code or formulae",
-    rf"{HAN} +{HAN}|[，。；：！？、（] |(?<=\S) [，。；：！？、）]": "no space belongs here",
+    rf"{HAN} +{HAN}|[，。；：！？、（] (?!\|)|(?<=[^|\s]) [，。；：！？、）]": "no space belongs here",
     r"[\"']" + HAN + "|" + HAN + r"[\"']": "use “ ” for quotation marks",
 }
 FUNCTION = r"(?:the|of|is|are|and|a|an|to|in|that|it|for|with|as|on|by|from|which|not|you)"
@@ -149,7 +150,7 @@ def good_chinese(english: str, chinese: str) -> Iterator[str]:
         for match in re.finditer(pattern, text):
             around = text[max(0, match.start() - 8) : match.end() + 8].replace(PLACE, "…")
             yield f"{around!r}: {cure}"
-    if not english.startswith("## References") and (left := ENGLISH.search(text)):
+    if not english.startswith("## References") and (left := ENGLISH.search(plain(LATIN_LABEL.sub("", chinese)))):
         yield f"{left[0]!r} is English"
     if re.search(r"\b[a-z]{3,} [a-z]{3,}\b", words) and not re.search(HAN, text):
         yield "there is no Chinese in it"
