@@ -33,6 +33,7 @@ WORDS = (
 )
 SPELT = {word: float(number) for number, word in enumerate([*WORDS.split(), "eighteen", "nineteen", "twenty"])}
 SPELT |= {"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "hundred": 100.0, "half": 2.0, "twice": 2.0}
+SPELT |= {"first": 1.0, "second": 2.0, "third": 3.0, "fourth": 4.0}
 BLOCKS = {"heading_open", "bullet_list_open", "ordered_list_open", "list_item_open", "tr_open", "td_open", "th_open"}
 BLOCKS |= {"blockquote_open"}
 RULES = {
