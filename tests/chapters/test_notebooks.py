@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -135,9 +136,9 @@ def test_every_figure_says_what_it_shows(path):
 
 
 def test_figures_have_numbers_and_captions(path):
-    """The cell behind a figure begins with its caption, plain Markdown that every front end shows; solutions have none."""
+    """The cell behind a figure begins with its caption, in plain Markdown for every front end; solutions have none."""
     cells, captions = read(path).cells, []
-    for cell, following in zip(cells, cells[1:]):
+    for cell, following in itertools.pairwise(cells):
         drawn = any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
         if drawn and "hide-cell" not in cell.metadata.get("tags", []):
             captions.append(re.match(r"\*Figure (\d+)\. [^*\n]{25,}[.?]\*(\n\n|$)", following.source))
