@@ -172,7 +172,7 @@ def usable_path(checkpoint: Any) -> Path | None:
     if checkpoint is None:
         return None
     try:
-        path = Path(checkpoint)
+        path = Path(checkpoint).expanduser()
     except TypeError:
         raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'") from None
     require(not path.is_dir(), ValueError, f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")

@@ -544,9 +544,32 @@ def test_the_rate_is_the_one_given(monkeypatch):
     assert made[0].param_groups[0]["lr"] == 0.5 == history.meta["lr"] and "lr: 0.5" in history.meta["optimizer"]
     history = d2lt.train(make_net(), train_iter, test_iter, 1, 0.25, optimizer=torch.optim.SGD, animator=False)
     assert "lr: 0.25" in history.meta["optimizer"]
+    at_zero = lambda parameters: torch.optim.SGD(parameters, lr=0.0)  # noqa: E731
+    history = d2lt.train(make_net(), train_iter, test_iter, 1, 0.25, optimizer=at_zero, animator=False)
+    assert "lr: 0.25" in history.meta["optimizer"]
     recipe = d2lt.modern_recipe() | {"lr": 0.125}
     history = d2lt.train(make_net(), train_iter, test_iter, 1, animator=False, **recipe)
     assert history.meta["lr"] == 0.125 and "initial_lr: 0.125" in history.meta["optimizer"]
+
+
+def test_swapped_iterators_are_found():
+    train_iter, test_iter = make_iters()
+    with pytest.raises(ValueError, match="train_iter is in order and test_iter is shuffled"):
+        d2lt.train(make_net(), test_iter, train_iter, 1, 0.1, animator=False)
+
+
+@pytest.mark.parametrize(("changes", "error"), [({"weight_decay": -0.1}, ValueError), ({"augment": "no"}, TypeError)])
+def test_recipes_that_cannot_be_meant(changes, error):
+    with pytest.raises(error, match=f"{next(iter(changes))}="):
+        d2lt.modern_recipe(**changes)
+
+
+def test_a_checkpoint_in_the_home_folder_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    run_to("~/run.pt", 1)
+    assert (tmp_path / "home" / "run.pt").is_file() and not (tmp_path / "~").exists()
 
 
 def test_groups_with_rates_of_their_own_keep_their_ratio():
@@ -642,6 +665,13 @@ def test_evaluating_on_the_training_images_leaves_the_random_state_alone():
         ({"train_iter": torch.utils.data.DataLoader([1])}, TypeError, "train_iter is a DataLoader: give d2lt.DataIter"),
         ({"train_iter": np.zeros(3)}, TypeError, "train_iter is a ndarray: give d2lt.DataIter"),
         ({"checkpoint": "."}, ValueError, "checkpoint='.' is a folder"),
+        ({"net": make_net}, TypeError, "net=<function make_net.*give one, such as lenet"),
+        ({"schedule": lambda progress: -1.0}, ValueError, "schedule's factor=-1"),
+        ({"schedule": lambda progress: None}, TypeError, "schedule's factor=None"),
+        ({"augment": lambda X: None}, TypeError, "augment returned None: let it return the images"),
+        ({"loss": nn.CrossEntropyLoss}, TypeError, "does not take logits"),
+        ({"loss": nn.MSELoss()}, TypeError, "does not take logits"),
+        ({"animator": "yes"}, TypeError, "animator='yes': give True, False"),
     ],
 )
 def test_bad_arguments_are_named(changes, error, words):
