@@ -39,7 +39,7 @@ class CheckpointError(RuntimeError):
 
 @dataclass
 class Run:
-    """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
+    """All that a stopped run needs to go on, but for the random states, which are torch's."""
 
     net: nn.Module
     optimizer: torch.optim.Optimizer

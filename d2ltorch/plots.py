@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +44,7 @@ class Animator:
         self._in_notebook = _in_notebook()
 
     def add(self, x: float, ys: Any, *, status: str | None = None) -> None:
-        """Append a point to each curve and draw; outside a notebook, print a line where ``x`` is whole.
+        """Append a point to each curve and draw; outside a notebook, print a line.
 
         Args:
             x: the common abscissa, usually the epoch.
@@ -66,7 +65,7 @@ class Animator:
         self.status = self.status if status is None else status
         if self._in_notebook:
             self._show()
-        elif math.isclose(x, round(x), abs_tol=1e-6):
+        else:
             names = self.legend or [self.ylabels[0] or "y"] * len(values)
             parts = [f"{name} {value:.4g}" for name, value in zip(names, values) if value is not None]
             remark = f" ({self.status})" if self.status else ""

@@ -35,7 +35,6 @@ def test_a_notebook_stores_one_png_that_has_the_last_point() -> None:
 
 def test_outside_a_notebook_each_epoch_prints_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     animator = Animator(xlabel="epoch", legend=LEGEND)
-    animator.add(0.5, (2.0, None))  # inside an epoch: nothing yet
     animator.add(1, (0.51234, None), status="2 min left")
     animator.add(2, (0.25, 0.875), status="")
     assert capsys.readouterr().out.splitlines() == [
