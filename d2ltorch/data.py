@@ -6,6 +6,7 @@ They are shuffled, batched and resized there, with no worker process in the loop
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class DataIter:
         batch_size: examples a batch, at least 1; the last batch may be smaller.
         resize: height and width of ``X``, at least 8; None for those of ``images``.
         shuffle: whether each pass has its own order, drawn from torch's CPU generator.
-        source: what the images are, in words.
+        source: what the images are, in words; "images of your own" and a check sum if None.
 
     Raises:
         TypeError, ValueError: images or labels of another type or shape, or an argument that cannot be meant.
@@ -111,7 +112,7 @@ class DataIter:
         *,
         resize: int | None = None,
         shuffle: bool = False,
-        source: str = "images of your own",
+        source: str | None = None,
     ) -> None:
         _check(images, labels)
         require(isinstance(shuffle, bool), TypeError, f"shuffle={shuffle!r} is neither True nor False")
@@ -119,8 +120,11 @@ class DataIter:
         self.batch_size = whole_number("batch_size", batch_size, 1)
         resize = None if resize is None else whole_number("resize", resize, 8)
         self.resize = None if images.shape[-2:] == (resize, resize) else resize
+        if source is None:  # the check sum keeps a checkpoint from going on with other images
+            crc32 = zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(images.cpu().numpy().tobytes()))
+            source = f"images of your own ({crc32:08x})"
         self.shuffle, self.source = shuffle, source
-        self.device, self.num_examples, self.num_classes = images.device, len(labels), int(labels.max()) + 1
+        self.device, self.num_examples, self.num_classes = self.images.device, len(labels), int(labels.max()) + 1
 
     def __len__(self) -> int:
         """Batches in a pass, the last and smaller one included."""

@@ -115,7 +115,7 @@ def train(
     choices = {"schedule": schedule, "augment": augment, "loss": loss_name, "precision": precision, "lr": lr}
     run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
     run.resume(num_epochs)
-    plot = _make_animator(animator, num_epochs, run.history)
+    plot, epoch = _make_animator(animator, num_epochs, run.history), len(run.history)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
@@ -129,7 +129,7 @@ def train(
             seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
             _draw_epoch(plot, run.history, epoch, _time_left(seconds_left))
     except KeyboardInterrupt:
-        _return_from_interrupt(len(run.history), num_epochs)
+        _return_from_interrupt(len(run.history), epoch, num_epochs)
     except torch.OutOfMemoryError as error:
         raise MemoryError(
             f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the "
@@ -339,14 +339,15 @@ def _move(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
-def _return_from_interrupt(finished: int, num_epochs: int) -> None:
+def _return_from_interrupt(finished: int, epoch: int, num_epochs: int) -> None:
     """Say what the history and the weights hold; raise again what should stop more than this training."""
     global _interrupted_at
     previous, _interrupted_at = _interrupted_at, time.monotonic()
     if finished == 0 or _interrupted_at - previous < INTERRUPT_AGAIN_SECONDS:
-        raise KeyboardInterrupt(f"in epoch {finished + 1} of {num_epochs}")
-    middle = f"; the weights are in the middle of epoch {finished + 1}" if finished < num_epochs else ""
-    print(f"Interrupted in epoch {finished + 1} of {num_epochs}: the history has the {finished} finished{middle}.")
+        raise KeyboardInterrupt(f"in epoch {epoch + 1} of {num_epochs}")
+    middle = f"; the weights are in the middle of epoch {epoch + 1}"
+    weights = middle if epoch == finished else ", and so have the weights"
+    print(f"Interrupted in epoch {epoch + 1} of {num_epochs}: the history has the {finished} finished{weights}.")
 
 
 def _make_animator(animator: bool | Animator, num_epochs: int, history: History) -> Animator | None:

@@ -383,18 +383,32 @@ def test_no_changed_bit_goes_unnoticed(tmp_path):
     assert refused > 40
 
 
-@pytest.mark.parametrize("change", ["half", "no optimizer", "no rows"])
+@pytest.mark.parametrize("change", ["half", "no optimizer", "no rows", "no column"])
 def test_half_precision_and_incomplete_contents_are_refused(tmp_path, change):
     path = tmp_path / "run.pt"
     run_to(path, 1)
     state = torch.load(path, weights_only=True)
     if change == "half":
         state["net"] = {key: value.half() for key, value in state["net"].items()}
+    elif change == "no column":
+        del state["rows"][0]["test_acc"]
     else:
         del state[change.removeprefix("no ")]
     torch.save(state, path)
-    with pytest.raises(d2lt.CheckpointError, match=r"run\.pt.*(float16 there and .* float32 here|it has no)"):
+    with pytest.raises(
+        d2lt.CheckpointError, match=r"run\.pt.*(float16 there and .* float32 here|it has no|damaged: 'test_acc')"
+    ):
         run_to(path, 2)
+
+
+def test_a_run_does_not_go_on_with_other_images_of_the_same_number(tmp_path):
+    labels, path = torch.arange(20) % 10, tmp_path / "run.pt"
+    first, other = (
+        d2lt.DataIter(torch.arange(20 * 784).add(i).to(torch.uint8).reshape(20, 1, 28, 28), labels, 10) for i in (0, 1)
+    )
+    d2lt.train(make_net(), first, None, 1, 0.1, checkpoint=path, animator=False)
+    with pytest.raises(d2lt.CheckpointError, match=r"source was 'images of your own \(\w{8}\)' and is"):
+        d2lt.train(make_net(), other, None, 2, 0.1, checkpoint=path, animator=False)
 
 
 def test_a_run_with_a_test_set_does_not_go_on_from_one_without(tmp_path):
@@ -481,6 +495,23 @@ def test_an_interrupt_returns_the_epochs_so_far_and_says_where_the_weights_are(c
     assert len(history) == 1
     said = capsys.readouterr().out
     assert "Interrupted in epoch 2 of 5" in said and "weights are in the middle of epoch 2" in said
+
+
+def test_an_interrupt_while_saving_leaves_whole_epochs(tmp_path, monkeypatch, capsys):
+    train_iter, test_iter = make_iters()
+    real, saved = torch.save, []
+
+    def second_is_interrupted(state, file):
+        saved.append(state)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        real(state, file)
+
+    monkeypatch.setattr(torch, "save", second_is_interrupted)
+    net = make_net()
+    history = d2lt.train(net, train_iter, test_iter, 3, 0.1, checkpoint=tmp_path / "run.pt", animator=False)
+    assert len(history) == 2 and torch.equal(net[0].weight, saved[1]["net"]["0.weight"])
+    assert "history has the 2 finished, and so have the weights" in capsys.readouterr().out
 
 
 def test_an_interrupt_without_an_epoch_and_a_second_one_stop_what_goes_on(monkeypatch):
