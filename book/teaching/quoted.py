@@ -44,7 +44,7 @@ def cells(notebook: str) -> dict[str, dict]:
 
 
 class Quotes:
-    """Renders the Markdown of one week; ``pictures`` and ``formulae`` collect what has to be written beside the pages."""
+    """Renders the Markdown of one week; ``pictures`` and ``formulae`` collect what is written beside the pages."""
 
     def __init__(self, week: str, pictures: dict[str, bytes], formulae: set[tuple[str, bool]], *, slides: bool) -> None:
         self.week, self.pictures, self.formulae, self.slides = week, pictures, formulae, slides
@@ -137,16 +137,20 @@ class Quotes:
         _, cell, _ = self.cell(reference)
         source = cell["source"]
         if cell["cell_type"] != "code" or "### BEGIN" in source or word != "steps":
-            raise Wrong(f"{reference!r}: code comes from a cell of code that holds no solution: code id [lines] [steps 1|2]")
+            raise Wrong(
+                f"{reference!r}: code comes from a cell of code that holds no solution: code id [lines] [steps 1,2-3]"
+            )
         if lines and not re.fullmatch(r"\d+(-\d+)?", lines):
-            named = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+            named = {
+                node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            }
             if lines not in named:
                 raise Wrong(f"cell {reference!r} defines no {lines!r}")
             lines = f"{named[lines].lineno}-{named[lines].end_lineno}"
         picked = self._pick(source.split("\n"), lines, reference)
         coloured = highlight(textwrap.dedent("\n".join(line for _, line in picked)), PythonLexer(stripnl=False),
                              HtmlFormatter(nowrap=True)).rstrip("\n").split("\n")  # fmt: skip
-        step_of = {n: i for i, step in enumerate(filter(None, steps.split("|"))) for n in _numbers(step)}
+        step_of = {n: i for i, step in enumerate(filter(None, steps.split(","))) for n in _numbers(step)}
         if not step_of.keys() <= {number for number, _ in picked}:
             raise Wrong(f"cell {reference!r}: a step of {steps!r} lies outside the lines shown")
         parts = []

@@ -82,7 +82,9 @@ def _slide(week: str, number: int, part: str, pictures: dict[str, bytes], formul
     title = quotes.html(heading["words"]).removeprefix("<p>").removesuffix("</p>\n")
     html = quotes.html(body)
     if (words := _words(html)) > MAX_WORDS:
-        raise Wrong(f"{words} words, {MAX_WORDS} at most: heading, code, outputs, formulae and quoted tables are not counted")
+        raise Wrong(
+            f"{words} words, {MAX_WORDS} at most: heading, code, outputs, formulae and quoted tables are not counted"
+        )
     named = [quotes.cell(name) for name in (heading["cells"] or "").split()]
     used = list(quotes.used)
     said = Quotes(week, pictures, formulae, slides=False).html(note)
@@ -119,7 +121,9 @@ def _check_experiments(week: str, slides: list[Slide]) -> None:
                 raise Wrong(f"{week}/slides.md, slide {slide.number} ({slide.heading}): shows the output of "
                             f"{cell!r}, which answers a question, before slide {answered[cell]}")  # fmt: skip
     if not asked:
-        raise Wrong(f"{week}/slides.md asks nothing: mark a slide with {{asks=cell}}, a later one with {{answers=cell}}")
+        raise Wrong(
+            f"{week}/slides.md asks nothing: mark a slide with {{asks=cell}}, a later one with {{answers=cell}}"
+        )
 
 
 def notes(week: str, slides: list[Slide], formulae: set) -> str:
@@ -147,7 +151,9 @@ def _check_notes(week: str, source: str, slides: list[Slide]) -> None:
     prepared = {f"{notebook}:{cell['id']}" for notebook, cell, _ in map(quotes.cell, named)}
     asked = {cell for s in slides if s.mark == "asks" for cell in s.cells}
     if prepared != asked:
-        raise Wrong(f"the deck asks for {sorted(asked)}, the notes prepare {sorted(prepared)}: ### heading {{asks=cell}}")
+        raise Wrong(
+            f"the deck asks for {sorted(asked)}, the notes prepare {sorted(prepared)}: ### heading {{asks=cell}}"
+        )
     for heading in NOTES_HEADINGS:
         if not re.search(rf"^## {heading}$", source, re.MULTILINE):
             raise Wrong(f"there is no '## {heading}'")
@@ -161,6 +167,7 @@ def _check_notes(week: str, source: str, slides: list[Slide]) -> None:
 
 def build(picked: list[course.Week], to: Path, notes_to: Path | None) -> dict[str, int]:
     """Write the decks, and their notes where a folder is named; returns how many slides each week has."""
+    site_math.stop_engine()  # its style sheet holds what it has set before, for other decks too
     picked = [week for week in picked if (weeks.FOLDER / week.name / "slides.md").is_file()]
     pictures: dict[str, bytes] = {}
     formulae: set[tuple[str, bool]] = set()
@@ -203,7 +210,7 @@ def main() -> None:
     except Wrong as error:
         raise SystemExit(str(error)) from None
     finally:
-        site_math.stop_engine()
+        site_math.stop_engine()  # its thread would keep the program from ending
     print(f"slides: {options.to / 'index.html'} ({', '.join(f'{name} {count}' for name, count in made.items())})")
 
 
