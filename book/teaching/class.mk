@@ -1,6 +1,6 @@
 # Graded work: `include book/teaching/class.mk` after the definitions of BIN and STAMP.
 CLASS_VENV := .venv-class
-CLASS_PYTHON := $(abspath $(CLASS_VENV))/bin/python
+CLASS_PYTHON := $(CLASS_VENV)/bin/python
 CLASS_STAMP := $(CLASS_VENV)/.installed
 COURSE ?= book/teaching/course.yml
 CLASS_OPTIONS = --course $(COURSE) $(if $(CLASS_PRIVATE),--private $(CLASS_PRIVATE))
@@ -32,7 +32,7 @@ class-samples: $(CLASS_STAMP)  ## sample submissions to try grading with: make c
 	@$(CLASS_PYTHON) -m book.teaching.samples $(CLASS_OPTIONS) "$(WEEK)" "$(DIR)"
 
 formgrader: $(CLASS_STAMP)  ## mark answers in words in a browser: make formgrader DIR=submissions
-	cd "$(DIR)/nbgrader" && $(CLASS_PYTHON) -m jupyter lab
+	cd "$(DIR)/nbgrader" && "$(abspath $(CLASS_PYTHON))" -m jupyter lab
 
 test-class: $(CLASS_STAMP)
 	$(CLASS_PYTHON) -m pytest tests/teaching
