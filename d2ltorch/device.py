@@ -30,7 +30,20 @@ def try_gpu(i: int = 0) -> torch.device:
 
 def is_quick() -> bool:
     """Whether the environment variable ``D2LTORCH_QUICK`` asks for the tests' short runs."""
-    return os.environ.get("D2LTORCH_QUICK", "").strip().lower() not in ("", "0", "false", "no", "off")
+    return _asks("D2LTORCH_QUICK")
+
+
+def is_full(device: torch.device) -> bool:
+    """Whether a chapter trains on all images: with a GPU, or where the environment (``D2LTORCH_FULL``) asks for it.
+
+    Without either it takes the part of them that two CPU cores get through in minutes.
+    """
+    return device.type != "cpu" or _asks("D2LTORCH_FULL")
+
+
+def _asks(variable: str) -> bool:
+    """Whether the environment has ``variable`` set to something else than no."""
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:

@@ -101,6 +101,14 @@ def test_what_switches_quick_mode_on(monkeypatch, value, quick):
     assert d2lt.is_quick() is quick
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "full"), [("cuda", "", True), ("mps", "", True), ("cpu", "", False), ("cpu", "1", True)]
+)
+def test_what_makes_a_chapter_train_on_all_images(monkeypatch, kind, value, full):
+    monkeypatch.setenv("D2LTORCH_FULL", value)
+    assert d2lt.is_full(torch.device(kind)) is full
+
+
 # Batches
 
 
