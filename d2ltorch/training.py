@@ -181,7 +181,7 @@ def evaluate(
     _check_network(net)
     check_data("data_iter", data_iter)
     here = next((parameter.device for parameter in net.parameters()), data_iter.device)
-    device = usable_device(device or here)
+    device = usable_device(here if device is None else device)
     sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
     loss, accuracy = sums.means()
     return loss or 0.0, accuracy or 0.0
