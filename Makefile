@@ -35,9 +35,12 @@ $(STAMP): requirements.txt
 	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"
 	@touch $@
 
-book: $(STAMP)  ## build the site into _build/html; any warning is an error
+# The decks come last: they are no pages of the book, and its style sheet does not look at them.
+book: $(STAMP)  ## build the site into _build/html, the slides included; any warning is an error
 	$(BIN)/python -m book.results.page
+	rm -rf _build/html/slides
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
+	$(BIN)/python -m book.teaching.slides --to _build/html/slides
 
 serve: book  ## build, then show the site on http://localhost:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

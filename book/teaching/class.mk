@@ -16,9 +16,10 @@ $(CLASS_STAMP): book/teaching/requirements.txt $(STAMP)
 	@echo "$(CURDIR)" >> "$$($(CLASS_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
 	@touch $@
 
-class: $(CLASS_STAMP)  ## graded work for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
+class: $(CLASS_STAMP)  ## graded work, quizzes, slides and lecture notes for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
 	@$(CLASS_PYTHON) -m book.teaching.build $(CLASS_OPTIONS) $(WEEKS)
 	@$(CLASS_PYTHON) -m book.teaching.quizzes
+	@$(BIN)/python -m book.teaching.slides --course $(COURSE) --notes _build/class/staff/notes $(WEEKS)
 	@$(CLASS_PYTHON) -m book.teaching.syllabus --course $(COURSE)
 
 class-check: $(CLASS_STAMP)  ## the acceptance list of graded work, for WEEKS="week0 vgg" or with ALL=1 for all
