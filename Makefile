@@ -21,7 +21,7 @@ export REPOSITORY_URL := $(value URL)
 export SITE_URL := $(value SITE)
 
 .PHONY: help book test lint format test-unit test-notebooks test-site test-colab test-lab serve chapters results bench pdf \
-        clean publish-check set-repository linkcheck
+        zh zh-status clean publish-check set-repository linkcheck
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -38,6 +38,7 @@ $(STAMP): requirements.txt
 # The decks come last: they are no pages of the book, and its style sheet does not look at them.
 book: $(STAMP)  ## build the site into _build/html, the slides included; any warning is an error
 	$(BIN)/python -m book.results.page
+	$(BIN)/python -m book.zh.make
 	rm -rf _build/html/slides
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
 	$(BIN)/python -m book.teaching.slides --to _build/html/slides
@@ -79,6 +80,7 @@ test-lab: $(STAMP) $(CLASS_STAMP)  ## LeNet in quick mode in a real JupyterLab, 
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
 	$(BIN)/python -m book.results.execute $(ARGS)
+	$(BIN)/python -m book.zh.make
 
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 	$(BIN)/python -m book.results.run $(ARGS)
@@ -86,6 +88,12 @@ results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 bench: $(STAMP)  ## measure training speed, import time and build time, and the pages with Lighthouse
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)
 	-$(BIN)/python -m tests.benchmarks.lighthouse
+
+zh: $(STAMP)  ## write the Chinese notebooks and pages from their catalogues (book/zh)
+	$(BIN)/python -m book.zh.make
+
+zh-status: $(STAMP)  ## what the Chinese lacks, and what its English has changed since
+	$(BIN)/python -m book.zh.check --changes
 
 pdf: book  ## print the whole book into _build/book.pdf with Chromium
 	$(BIN)/python book/_ext/print_pdf.py

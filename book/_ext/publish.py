@@ -25,7 +25,9 @@ REPEATED_IN = [
     "book/teaching/**/*.yml",
     "book/teaching/**/*.md",
     "book/teaching/**/*.ipynb",
-    "chapters/*.ipynb",
+    "chapters/**/*.ipynb",
+    "book/zh/**/*.md",
+    "book/zh/*.ipynb",
     "d2ltorch/*.py",
     ".github/**/*.yml",
 ]
