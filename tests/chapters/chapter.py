@@ -1,5 +1,8 @@
 """What the chapters' tests share."""
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,20 +10,32 @@ from torch import nn
 from torch.nn import functional as F
 
 from book.networks import NETWORKS
-from book.notebooks import CHAPTERS, definitions, num_params
+from book.notebooks import CHAPTERS, ROOT, definitions, num_params
 from d2ltorch import torchvision
 
-__all__ = ["CHAPTERS", "NAMES", "definitions", "num_params"]
+__all__ = ["CHAPTERS", "NAMES", "PARAMETERS", "ROOT", "definitions", "num_params"]
 NAMES = tuple(NETWORKS)  # in the book's order
+PARAMETERS = {
+    "lenet": 61_706,
+    "alexnet": 46_764_746,
+    "vgg": 43_093_322,
+    "nin": 1_992_166,
+    "googlenet": 5_977_530,
+    "batch_norm": 62_158,
+    "resnet": 11_175_370,
+    "densenet": 757_322,
+}
 
 
-def stage_shapes(net: nn.Module, *shape: int) -> list[tuple[int, ...]]:
-    """What each stage of ``net`` makes of an input of ``shape``, without the batch axis; moves ``net`` to meta."""
-    X, shapes = torch.empty(shape, device="meta"), []
-    for stage in net.to("meta"):
-        X = stage(X)
-        shapes.append(tuple(X.shape[1:]))
-    return shapes
+def copy_repository(folder: Path) -> Path:
+    """Put what a clone of this working tree would hold into ``folder``."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
 def assert_same_logits(chapter: dict[str, Any], name: str, expected: int) -> None:

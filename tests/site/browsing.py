@@ -47,6 +47,9 @@ def use_theme(tab, theme: str) -> None:
 def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
     """What axe-core finds against WCAG 2.1 AA, a line for each kind with its first places."""
     tab.evaluate("source => { if (!window.axe) { (0, eval)(source) } }", axe_source)
+    if not only_colours:  # what scrolls becomes reachable by keyboard once somebody uses the Tab key
+        tab.evaluate("dispatchEvent(new KeyboardEvent('keydown', {key: 'Tab'}))")
+        tab.wait_for_timeout(700)
     rules = {"type": "rule", "values": ["color-contrast"]} if only_colours else WCAG
     found = tab.evaluate("rules => axe.run({runOnly: rules, preload: false, resultTypes: ['violations']})", rules)[
         "violations"
@@ -57,7 +60,7 @@ def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
 def fold_problems(tab) -> list[str]:
     """Open and close the first solution and the first hidden cell by mouse and by keyboard."""
     problems = []
-    for kind in ("article details:not(.hide)", "article details.hide"):
+    for kind in ("article details:not(.hide, .answers)", "article details.hide"):
         fold = tab.locator(kind).first
         if tab.locator(kind).count() == 0:
             continue

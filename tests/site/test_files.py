@@ -122,6 +122,17 @@ def test_published_ledger_is_the_books(site):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
+    cells = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    written = [f"fig-{number}" for number in re.findall(r"^\*Figure (\d+)\. ", text, re.MULTILINE)]
+    assert [caption["id"] for caption in soup(name).select("p.figure-caption")] == written
+    figures = soup(name).select("[role=figure]")
+    assert [figure["aria-labelledby"] for figure in figures] == written
+    assert all(figure.find("img") for figure in figures)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_weight(site, soup, name):
     html = site / f"{name}.html"
     pictures = {html.parent.joinpath(unquote(i["src"])).resolve() for i in soup(name).select("article img")}
@@ -143,7 +154,9 @@ def test_site_weight_and_offline_assets(site):
 def test_no_page_is_built_that_the_contents_do_not_list(site):
     generated = {"index", "genindex", "search", "404", "py-modindex"}
     built = {
-        f.relative_to(site).as_posix().removesuffix(".html") for f in site.rglob("*.html") if "_static" not in f.parts
+        f.relative_to(site).as_posix().removesuffix(".html")
+        for f in site.rglob("*.html")
+        if f.relative_to(site).parts[0] not in {"_static", "slides"}
     }
     assert built - generated == set(PAGES)
 
