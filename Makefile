@@ -1,10 +1,9 @@
 # make book builds the site, make test passes the tests; each makes .venv first if it is missing.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
-BIN := $(abspath $(VENV))/bin
+BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CHAPTERS := $(addsuffix .ipynb,$(shell sed -n "s/.*file: *\(chapters\/[a-z_]*\).*/\1/p" _toc.yml))
-SITE := _build/html
 PORT ?= 8000
 
 # The real images are used where they are; without them d2ltorch downloads them or uses the part that it carries.
@@ -12,7 +11,7 @@ ifneq ($(wildcard ../shared/data/FashionMNIST/raw),)
 export D2LTORCH_DATA ?= $(abspath ../shared/data)
 endif
 # Notebooks started from any folder find the kernel and the package of .venv.
-export PATH := $(BIN):$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
@@ -36,13 +35,16 @@ $(STAMP): requirements.txt
 	@printf '%s\n' "$(CURDIR)" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/d2ltorch-source.pth"
 	@touch $@
 
-book: $(STAMP)  ## build the site into _build/html; any warning is an error
+# The decks come last: they are no pages of the book, and its style sheet does not look at them.
+book: $(STAMP)  ## build the site into _build/html, the slides included; any warning is an error
 	$(BIN)/python -m book.results.page
 	$(BIN)/python -m book.zh.make
+	rm -rf _build/html/slides
 	$(BIN)/jupyter-book build . -W -n --keep-going -q
+	$(BIN)/python -m book.teaching.slides --to _build/html/slides
 
 serve: book  ## build, then show the site on http://localhost:8000
-	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 test: lint test-unit test-class class-check test-notebooks test-site  ## lint, unit tests, graded work, chapters re-executed, site in a browser
 

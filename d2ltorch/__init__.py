@@ -6,7 +6,7 @@ The networks themselves live in the chapters (``chapters/*.ipynb``); this packag
 from ._torchvision import torchvision  # first: repairs torchvision's import beside a CPU build of torch
 from .checkpoint import CheckpointError
 from .data import DataError, DataIter, load_data_fashion_mnist, probe_images, text_labels
-from .device import is_quick, report_setup, try_gpu
+from .device import is_full, is_quick, report_setup, try_gpu
 from .draw import draw_block, draw_network
 from .history import History
 from .plots import Animator, show_images
@@ -18,6 +18,6 @@ __version__ = "2.0.0"
 
 __all__ = [
     "Animator", "CheckpointError", "DataError", "DataIter", "History", "LayerSummary", "draw_block", "draw_network",
-    "evaluate", "init_xavier", "is_quick", "layer_summary", "load_data_fashion_mnist", "load_trained", "modern_recipe",
-    "probe_images", "report_setup", "show_images", "text_labels", "torchvision", "train", "try_gpu",
+    "evaluate", "init_xavier", "is_full", "is_quick", "layer_summary", "load_data_fashion_mnist", "load_trained",
+    "modern_recipe", "probe_images", "report_setup", "show_images", "text_labels", "torchvision", "train", "try_gpu",
 ]  # fmt: skip

@@ -1,9 +1,8 @@
 """Import torchvision, also where its compiled operators do not fit the installed torch.
 
-A CPU-only torch beside the registry's torchvision is a common pair on small machines. torchvision then cannot load its
-operators, and its import dies with ``operator torchvision::nms does not exist``, because it describes that operator to
-torch before anything has defined it. The book needs torchvision's models and transforms, none of which calls the
-operator, so a definition without an implementation is enough: calling it fails as before.
+Beside a CPU-only torch, the registry's torchvision dies with ``operator torchvision::nms does not exist``: it describes
+that operator before anything has defined it. No model or transform of the book calls it, so a definition without an
+implementation is enough: calling it fails as before.
 """
 
 import importlib

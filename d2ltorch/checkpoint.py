@@ -39,7 +39,7 @@ class CheckpointError(RuntimeError):
 
 @dataclass
 class Run:
-    """Everything that a stopped run needs to go on: weights, optimiser, scaler, random states and history."""
+    """All that a stopped run needs to go on, but for the random states, which are torch's."""
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
@@ -74,6 +74,7 @@ class Run:
         try:
             state = self._load(self.path)
             self._compare(state, num_epochs)
+            rows = [{column: row[column] for column in COLUMNS} for row in state["rows"]]
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             torch.set_rng_state(state["cpu_rng"])
@@ -87,10 +88,10 @@ class Run:
         self.net.load_state_dict(state["net"])
         here, meta = self.history.meta["device_name"], state["meta"]
         self.history.meta.update(meta)
-        if len(state["rows"]) < num_epochs and here not in meta["device_name"]:
+        if len(rows) < num_epochs and here not in meta["device_name"]:
             self.history.meta["device_name"] += f", then {here}"
-        for row in state["rows"]:
-            self.history.add(**{column: row[column] for column in COLUMNS})
+        for row in rows:
+            self.history.add(**row)
 
     @staticmethod
     def _load(path: Path) -> dict[str, Any]:
@@ -172,7 +173,7 @@ def usable_path(checkpoint: Any) -> Path | None:
     if checkpoint is None:
         return None
     try:
-        path = Path(checkpoint)
+        path = Path(checkpoint).expanduser()
     except TypeError:
         raise TypeError(f"checkpoint={checkpoint!r} is not a file's name: give one such as 'lenet.pt'") from None
     require(not path.is_dir(), ValueError, f"checkpoint={str(checkpoint)!r} is a folder: name a file in it")

@@ -7,6 +7,8 @@ import operator
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
 
 
 def require(condition: bool, error: type[Exception], message: str) -> None:
@@ -19,7 +21,7 @@ def whole_number(name: str, value: Any, lowest: int) -> int:
     """``value`` as an int of at least ``lowest``; NumPy's and torch's whole numbers are numbers, too."""
     try:
         number = operator.index(value)
-        is_whole = not isinstance(value, bool)
+        is_whole = not isinstance(value, bool) and getattr(value, "dtype", None) != torch.bool
     except TypeError:
         is_whole = False
     require(is_whole, TypeError, f"{name}={value!r} is not a whole number: give an int of {lowest} or more")
@@ -33,3 +35,9 @@ def real_number(name: str, value: Any, example: float) -> float:
     is_number = single or (isinstance(value, numbers.Real) and not isinstance(value, bool))
     require(is_number, TypeError, f"{name}={value!r} is not a number: give one such as {example:g}")
     return float(value)
+
+
+def refuse_lazy(net: nn.Module) -> None:
+    """Layers that have not met data yet have no weights to count, start or train."""
+    lazy = next((name for name, parameter in net.named_parameters() if is_lazy(parameter)), "")
+    require(not lazy, ValueError, f"net has a lazy layer without weights ({lazy}): run one batch through it first")

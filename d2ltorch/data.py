@@ -1,13 +1,12 @@
-"""Fashion-MNIST as tensors: uint8 on the device, shuffled, batched and resized there.
+"""Fashion-MNIST (Xiao, Rasul and Vollgraf, https://arxiv.org/abs/1708.07747) as tensors on the device.
 
-Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms",
-https://arxiv.org/abs/1708.07747. There is no worker process and no image library in the loop, because 47 MB of pixels
-fit anywhere.
+They are shuffled, batched and resized there, with no worker process in the loop: 47 MB of pixels fit anywhere.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,7 @@ def load_data_fashion_mnist(
         root: folder that holds ``FashionMNIST/raw``, or will; the environment variable ``D2LTORCH_DATA`` if None, and
             ``~/.cache/d2ltorch`` if that is not set either.
         device: where the images live; ``try_gpu()`` if None.
-        num_train: keep only the first so many training images.
-        num_test: keep only the first so many test images.
+        num_train, num_test: keep only the first so many images of each; all of them if None.
 
     Returns:
         Iterators over the training images (shuffled anew in every pass) and the test images (in order). Their
@@ -69,12 +67,11 @@ def load_data_fashion_mnist(
         counts = [min(count or most, most) for count, most in zip(counts, QUICK)]
     iterators = []
     for (images, labels), count, total, shuffle in zip(splits, counts, totals, (True, False)):
-        kept = min(count or len(labels), len(labels))
+        images, labels = images[:count].to(device), labels[:count].to(device)
         source = name + ", quick mode" * is_quick()
-        if kept < total:
-            source += f"{':' if is_quick() else ','} first {kept:,} of {total:,}"
-        options: dict[str, Any] = {"resize": resize, "shuffle": shuffle, "source": source}
-        iterators.append(DataIter(images[:kept].to(device), labels[:kept].to(device), batch_size, **options))
+        if len(labels) < total:
+            source += f"{':' if is_quick() else ','} first {len(labels):,} of {total:,}"
+        iterators.append(DataIter(images, labels, batch_size, resize=resize, shuffle=shuffle, source=source))
     return iterators[0], iterators[1]
 
 
@@ -101,7 +98,7 @@ class DataIter:
         batch_size: examples a batch, at least 1; the last batch may be smaller.
         resize: height and width of ``X``, at least 8; None for those of ``images``.
         shuffle: whether each pass has its own order, drawn from torch's CPU generator.
-        source: what the images are, in words.
+        source: what the images are, in words; "images of your own" and a check sum if None.
 
     Raises:
         TypeError, ValueError: images or labels of another type or shape, or an argument that cannot be meant.
@@ -115,26 +112,19 @@ class DataIter:
         *,
         resize: int | None = None,
         shuffle: bool = False,
-        source: str = "images of your own",
+        source: str | None = None,
     ) -> None:
-        _check_images(images)
-        _check_labels(labels, len(images))
+        _check(images, labels)
+        require(isinstance(shuffle, bool), TypeError, f"shuffle={shuffle!r} is neither True nor False")
         self.images, self.labels = images, labels.to(images.device, torch.int64)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         resize = None if resize is None else whole_number("resize", resize, 8)
         self.resize = None if images.shape[-2:] == (resize, resize) else resize
-        self.shuffle, self.source = bool(shuffle), source
-        self.num_classes = int(self.labels.max()) + 1
-
-    @property
-    def device(self) -> torch.device:
-        """Where the images live and where batches come out."""
-        return self.images.device
-
-    @property
-    def num_examples(self) -> int:
-        """Examples in a pass."""
-        return len(self.labels)
+        if source is None:  # the check sum keeps a checkpoint from going on with other images
+            crc32 = zlib.crc32(self.labels.cpu().numpy().tobytes(), zlib.crc32(images.cpu().numpy().tobytes()))
+            source = f"images of your own ({crc32:08x})"
+        self.shuffle, self.source = shuffle, source
+        self.device, self.num_examples, self.num_classes = self.images.device, len(labels), int(labels.max()) + 1
 
     def __len__(self) -> int:
         """Batches in a pass, the last and smaller one included."""
@@ -160,7 +150,10 @@ class DataIter:
         Raises:
             TypeError, ValueError: an index that is no whole number, or outside the data.
         """
-        numbers = [whole_number("indices", i, -len(self.labels)) for i in indices]
+        values = indices.tolist() if hasattr(indices, "tolist") else indices
+        is_sequence = isinstance(values, Iterable)
+        require(is_sequence, TypeError, f"indices={indices!r} is not a sequence: give one such as [0, 1, 2]")
+        numbers = [whole_number("indices", i, -len(self.labels)) for i in values]
         beyond = [i for i in numbers if i >= len(self.labels)]
         require(not beyond, ValueError, f"indices={beyond[:1]} are beyond the {len(self.labels):,} examples")
         chosen = torch.tensor(numbers, dtype=torch.int64, device=self.device)
@@ -168,34 +161,39 @@ class DataIter:
 
     def _batches(self, order: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(self.labels), self.batch_size):
-            chosen: slice | Tensor = slice(start, start + self.batch_size)
-            if order is not None:
-                chosen = order[chosen]
+            batch = slice(start, start + self.batch_size)
+            chosen = batch if order is None else order[batch]
             yield self._as_network_input(self.images[chosen]), self.labels[chosen]
 
     def _as_network_input(self, images: Tensor) -> Tensor:
         X = images.to(torch.float32).div_(255)  # (B, C, H, W)
-        if self.resize is None or len(X) == 0:
-            return X if self.resize is None else X.new_empty(0, X.shape[1], self.resize, self.resize)
-        return F.interpolate(X, (self.resize, self.resize), mode="bilinear", antialias=self.resize < X.shape[-1])
+        if self.resize is None:
+            return X
+        size, shrinks = (self.resize, self.resize), self.resize < max(X.shape[2:])
+        if len(X) == 0:  # which interpolate refuses
+            return X.new_empty(0, X.shape[1], *size)
+        return F.interpolate(X, size, mode="bilinear", antialias=shrinks)
 
 
-def _check_images(images: Any) -> None:
+def _check(images: Any, labels: Any) -> None:
     cure = "give uint8 pixels (N, C, H, W), 0 to 255; a batch divides them by 255"
     require(isinstance(images, Tensor), TypeError, f"images is a {type(images).__name__}: {cure} as a torch tensor")
     require(images.dtype == torch.uint8, TypeError, f"images has the type {images.dtype}: {cure}")
     fits = images.ndim == 4 and images.numel() > 0
     require(fits, ValueError, f"images has the shape {tuple(images.shape)}: {cure}")
-
-
-def _check_labels(labels: Any, num_images: int) -> None:
     cure = "give whole numbers from 0 up, one an image, as a torch tensor (N,)"
     require(isinstance(labels, Tensor), TypeError, f"labels is a {type(labels).__name__}: {cure}")
     is_whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
     require(is_whole, TypeError, f"labels has the type {labels.dtype}: {cure}")
     shape = tuple(labels.shape)
-    require(shape == (num_images,), ValueError, f"labels has the shape {shape} for {num_images:,} images: {cure}")
+    require(shape == images.shape[:1], ValueError, f"labels has the shape {shape} for {len(images):,} images: {cure}")
     require(int(labels.min()) >= 0, ValueError, f"labels has a {int(labels.min())}: {cure}")
+
+
+def check_data(name: str, data_iter: object) -> None:
+    """A newcomer's DataLoader, list or array gets the line to write instead."""
+    cure = "give d2lt.DataIter(images, labels, batch_size), of uint8 images, or what load_data_fashion_mnist returns"
+    require(isinstance(data_iter, DataIter), TypeError, f"{name} is a {type(data_iter).__name__}: {cure}")
 
 
 def text_labels(y: int | Iterable[int] | Tensor) -> list[str]:
@@ -207,9 +205,8 @@ def text_labels(y: int | Iterable[int] | Tensor) -> list[str]:
     Raises:
         TypeError, ValueError: something that is not a whole number from 0 to 9.
     """
-    if isinstance(y, Tensor):
-        y = y.reshape(-1).tolist()
-    classes = [whole_number("y", value, 0) for value in (y if isinstance(y, Iterable) else [y])]
+    values: Any = y.tolist() if hasattr(y, "tolist") else y
+    classes = [whole_number("y", value, 0) for value in (values if isinstance(values, Iterable) else [values])]
     for value in classes:
         require(value < len(LABELS), ValueError, f"y={value} is not a class: give 0 to {len(LABELS) - 1}")
     return [LABELS[value] for value in classes]
@@ -218,15 +215,10 @@ def text_labels(y: int | Iterable[int] | Tensor) -> list[str]:
 def probe_images(data_iter: DataIter) -> tuple[Tensor, Tensor]:
     """The sixteen test images that run through all eight networks, the same in every chapter.
 
-    Args:
-        data_iter: the test iterator, with its first 99 images at least.
-
-    Returns:
-        X (16, 1, H, W) and y (16,), all ten classes among them.
-
-    Raises:
-        ValueError: the training iterator, or a test iterator cut too short.
+    Takes the test iterator, with its first 99 images at least (else a ValueError); returns X (16, 1, H, W) and y (16,),
+    all ten classes among them.
     """
+    check_data("data_iter", data_iter)
     require(not data_iter.shuffle, ValueError, "data_iter is the training iterator: pass test_iter")
     needed, count = max(PROBE_INDICES) + 1, data_iter.num_examples
     cure = f"the probe images are among the first {needed}: load with num_test={needed} or more"

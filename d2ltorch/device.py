@@ -30,7 +30,20 @@ def try_gpu(i: int = 0) -> torch.device:
 
 def is_quick() -> bool:
     """Whether the environment variable ``D2LTORCH_QUICK`` asks for the tests' short runs."""
-    return os.environ.get("D2LTORCH_QUICK", "").strip().lower() not in ("", "0", "false", "no", "off")
+    return _asks("D2LTORCH_QUICK")
+
+
+def is_full(device: torch.device) -> bool:
+    """Whether a chapter trains on all images: with a GPU, or where the environment (``D2LTORCH_FULL``) asks for it.
+
+    Without either it takes the part of them that two CPU cores get through in minutes.
+    """
+    return device.type != "cpu" or _asks("D2LTORCH_FULL")
+
+
+def _asks(variable: str) -> bool:
+    """Whether the environment has ``variable`` set to something else than no."""
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:
@@ -107,9 +120,9 @@ def cpu_multiplies_bfloat16() -> bool:
 def choose_precision(precision: str, device: torch.device, net: nn.Module) -> str:
     """Turn ``"auto"`` into the number format that the device multiplies fastest without hurting accuracy.
 
-    bfloat16 on GPUs of compute capability 8.0 and later and on CPUs with AMX or AVX512-BF16, there only for networks
-    with a convolution of 32 channels or more (below, the conversions cost what the multiplications save); float16 on
-    older GPUs from compute capability 7.0 on, such as the T4; float32 elsewhere.
+    bfloat16 on GPUs from compute capability 8.0 on and on CPUs with instructions for it, there only for networks with a
+    convolution of 32 channels or more (below, conversions cost what it saves); float16 on GPUs from 7.0 on, such as the
+    T4; float32 elsewhere.
     """
     known = ", ".join(PRECISIONS)
     require(precision in PRECISIONS, ValueError, f"precision={precision!r} is unknown: choose one of {known}")
@@ -133,10 +146,9 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Ask glibc's allocator to keep large freed blocks instead of returning them to the system after every layer.
+    """Ask glibc's allocator to keep large freed blocks, which every training step asks for again.
 
-    A training step frees and asks for the same hundreds of megabytes again and again; by default each block comes
-    back as fresh pages that the system must clear. Linux with glibc only; elsewhere this does nothing.
+    By default each comes back as fresh pages that the system must clear. Without glibc this does nothing.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return

@@ -13,13 +13,11 @@ COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds", "examp
 
 @dataclass(repr=False)
 class History:
-    """Losses, accuracies, seconds and examples a second of every epoch of a run.
+    """What a run recorded: columns with one value an epoch, and ``meta``, which says where and how it ran.
 
-    Each column is a list with one value an epoch: ``train_loss`` and ``test_loss`` (mean loss an example: cross-entropy
-    in nats, unless ``train`` was given a ``loss``; label smoothing raises the training loss alone), ``train_acc`` and
-    ``test_acc`` (0 to 1; in training measured on the batches as they are learnt from), ``seconds`` (training, without
-    evaluation) and ``examples_per_second``. ``test_*`` hold None where nothing was evaluated. ``meta`` says where and
-    how: network, data source, device, precision, batch size, learning rate, versions.
+    ``train_loss`` and ``test_loss`` are means an example (cross-entropy in nats, unless ``train`` was given a ``loss``;
+    label smoothing raises the training loss alone), ``train_acc`` and ``test_acc`` run from 0 to 1 (in training on the
+    batches as they are learnt from), ``seconds`` leave evaluation out. Without an evaluation ``test_*`` hold None.
     """
 
     meta: dict[str, Any] = field(default_factory=dict)
@@ -31,11 +29,9 @@ class History:
     examples_per_second: list[float] = field(default_factory=list)
 
     def add(self, **row: float | None) -> None:
-        """Append one epoch; every column needs a value (``test_*`` may be None where nothing was evaluated)."""
-        if set(row) != set(COLUMNS):
-            raise ValueError(f"row has the columns {sorted(row)}; it needs exactly {sorted(COLUMNS)}")
-        for column, value in row.items():
-            getattr(self, column).append(value)
+        """Append one epoch: a value for every column (``test_*`` None where nothing was evaluated)."""
+        for column in COLUMNS:
+            getattr(self, column).append(row[column])
 
     def __len__(self) -> int:
         return len(self.train_loss)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ class Animator:
         ylabel: label of the vertical axis, or one for each panel.
         legend: one name a curve.
         panels: the panel (0, 1, …, from the left) that each curve is drawn in; None for a single panel.
-        xlim, ylim, yscale: fixed limits (None follows the data), and "linear" or "log".
+        xlim: fixed limits of the common axis; None follows the data.
     """
 
     def __init__(
@@ -36,19 +35,16 @@ class Animator:
         *,
         panels: Sequence[int] = (),
         xlim: tuple[float, float] | None = None,
-        ylim: tuple[float, float] | None = None,
-        yscale: str = "linear",
     ) -> None:
-        require(yscale in ("linear", "log"), ValueError, f'yscale is {yscale!r}; use "linear" or "log"')
-        self.xlabel, self.legend, self.panels, self.status = xlabel, list(legend), list(panels), ""
+        self.xlabel, self.xlim, self.panels, self.status = xlabel, xlim, list(panels), ""
+        self.legend = [legend] if isinstance(legend, str) else list(legend)
         self.ylabels = [ylabel] if ylabel is None or isinstance(ylabel, str) else list(ylabel)
-        self.limits: dict[str, Any] = {"xlim": xlim, "ylim": ylim, "yscale": yscale}
         self.curves: list[tuple[list[float], list[float]]] = []
         self._handle: Any = None
         self._in_notebook = _in_notebook()
 
     def add(self, x: float, ys: Any, *, status: str | None = None) -> None:
-        """Append a point to each curve and draw; outside a notebook, print a line where ``x`` is whole.
+        """Append a point to each curve and draw; outside a notebook, print a line.
 
         Args:
             x: the common abscissa, usually the epoch.
@@ -69,7 +65,7 @@ class Animator:
         self.status = self.status if status is None else status
         if self._in_notebook:
             self._show()
-        elif math.isclose(x, round(x), abs_tol=1e-6):
+        else:
             names = self.legend or [self.ylabels[0] or "y"] * len(values)
             parts = [f"{name} {value:.4g}" for name, value in zip(names, values) if value is not None]
             remark = f" ({self.status})" if self.status else ""
@@ -101,7 +97,7 @@ class Animator:
             markevery = max(1, len(xs) // 12)  # past a dozen points the markers hide the line
             axes.plot(xs, points, FORMATS[i % len(FORMATS)], color=f"C{i}", label=label, markevery=markevery)
         for i, axes in enumerate(panels):
-            axes.set(xlabel=self.xlabel, ylabel=self.ylabels[min(i, len(self.ylabels) - 1)], **self.limits)
+            axes.set(xlabel=self.xlabel, ylabel=self.ylabels[min(i, len(self.ylabels) - 1)], xlim=self.xlim)
             axes.xaxis.get_major_locator().set_params(integer=self.xlabel == "epoch")
             if self.legend and self.curves:
                 axes.legend()

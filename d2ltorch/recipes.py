@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .checks import require
+from .checks import real_number, refuse_lazy, require
 from .download import Unreachable, fetch
 
 # Where trained weights are: in a checkout beside the package, else in the repository or in a release of it.
@@ -30,8 +30,7 @@ def init_xavier(module: nn.Module) -> None:
     Called with a whole network, it initialises all of its layers.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
-        lazy = isinstance(module.weight, nn.parameter.UninitializedParameter)
-        require(not lazy, ValueError, f"module={module} is lazy: run one batch through the network first")
+        refuse_lazy(module)
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -51,6 +50,9 @@ def modern_recipe(lr: float = 2e-3, weight_decay: float = 5e-2, augment: bool = 
         weight_decay: decoupled weight decay of AdamW, for weight matrices and kernels alone.
         augment: whether to shift and mirror the images; a small network learns more in ten epochs without.
     """
+    weight_decay = real_number("weight_decay", weight_decay, 0.05)
+    require(weight_decay >= 0, ValueError, f"weight_decay={weight_decay:g} makes weights grow: give 0 or more")
+    require(isinstance(augment, bool), TypeError, f"augment={augment!r} is neither True nor False")
 
     def adamw(parameters: Any) -> torch.optim.Optimizer:
         parameters = [p for p in parameters if p.requires_grad]

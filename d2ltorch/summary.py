@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from .checks import require
+from .checks import refuse_lazy, require, whole_number
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class LayerSummary:
         These are the tensors that autograd saves (parameters left out), scaled from the summary's batch to
         `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
         """
-        require(batch_size >= 1, ValueError, f"batch_size is {batch_size}; use 1 or more")
-        return self.saved_bytes * batch_size // self.input_size[0]
+        return self.saved_bytes * whole_number("batch_size", batch_size, 1) // self.input_size[0]
 
     def plot(self) -> None:
         """Draw two bar charts side by side: parameters and multiply-adds, a bar per row."""
@@ -63,36 +61,28 @@ class LayerSummary:
         panels[0].invert_yaxis()
 
     def __repr__(self) -> str:
-        head = ("layer", "output shape", "parameters", "multiply-adds")
-        body = [
-            (f"{row.name} {row.kind}", shape_text(row.output_shape), f"{row.num_params:,}", f"{row.mult_adds:,}")
-            for row in self.rows
-        ]
-        total = ("total", "", f"{self.total_params:,}", f"{self.total_mult_adds:,}")
-        widths = [max(len(line[i]) for line in [head, *body, total]) for i in range(4)]
-        widths[0] = min(widths[0], 70 - sum(widths[1:]))  # three gaps of two: 76 in all
-
-        def line(cells: Sequence[str]) -> str:
-            name = cells[0] if len(cells[0]) <= widths[0] else cells[0][: widths[0] - 1] + "…"
-            cells = [
-                name.ljust(widths[0]),
-                cells[1].ljust(widths[1]),
-                cells[2].rjust(widths[2]),
-                cells[3].rjust(widths[3]),
-            ]
-            return "  ".join(cells)
-
-        rule = "─" * (sum(widths) + 6)
-        return _printable("\n".join([line(head), rule, *map(line, body), rule, line(total)]))
+        lines = [("layer", "output shape", "parameters", "multiply-adds")]
+        for row in self.rows:
+            shape = shape_text(row.output_shape)
+            lines.append((f"{row.name} {row.kind}", shape, f"{row.num_params:,}", f"{row.mult_adds:,}"))
+        lines.append(("total", "", f"{self.total_params:,}", f"{self.total_mult_adds:,}"))
+        a, b, c, d = (max(map(len, column)) for column in zip(*lines))
+        a = min(a, 70 - b - c - d)  # three gaps of two: 76 in all
+        table = []
+        for name, shape, params, mult_adds in lines:
+            name = name if len(name) <= a else name[: a - 1] + "…"
+            table.append(f"{name:<{a}}  {shape:<{b}}  {params:>{c}}  {mult_adds:>{d}}")
+        rule = _drawn("─") * (a + b + c + d + 6)
+        return "\n".join([table[0], rule, *table[1:-1], rule, table[-1]])
 
 
-def _printable(text: str) -> str:
-    """``text`` with plain dashes where standard output has none of the drawn ones, as under Windows' code page 1252."""
+def _drawn(line: str) -> str:
+    """``line``, or a plain dash where standard output has no drawn ones, as under Windows' code page 1252."""
     try:
-        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
-        return text.replace("─", "-")
-    return text
+        return "-"
+    return line
 
 
 def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) -> LayerSummary:
@@ -110,13 +100,8 @@ def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) 
     Raises:
         ValueError: the input does not fit (it names the layer and the shape that reached it), or a layer is lazy.
     """
-    size = tuple(input_size)
-    is_size = len(size) >= 2 and all(isinstance(n, int) and n > 0 for n in size)
-    require(is_size, ValueError, f"input_size is {size}; give batch and sizes, such as (1, 1, 224, 224)")
-    require(depth >= 1, ValueError, f"depth is {depth}; use 1 or more")
-    lazy = [name for name, parameter in net.named_parameters() if is_lazy(parameter)]
-    first = f"run one batch through it first: net(torch.zeros{size})"
-    require(not lazy, ValueError, f"net has a lazy layer without a shape yet ({lazy[:1]}); {first}")
+    size = _checked_size(net, input_size)
+    depth = whole_number("depth", depth, 1)
     calls, saved_bytes = run_layers(net, size)
     seen: set[int] = set()
     rows = []
@@ -129,6 +114,19 @@ def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) 
         rows.append(LayerRow("(no layer)", "Parameter", (), rest, 0))
     total_params = sum(p.numel() for p in net.parameters())
     return LayerSummary(rows, size, total_params, calls[0].mult_adds, saved_bytes)
+
+
+def _checked_size(net: Any, input_size: Any) -> tuple[int, ...]:
+    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module: give one, such as lenet()")
+    refuse_lazy(net)
+    cure = "give batch and sizes, such as (1, 1, 224, 224)"
+    is_sequence = isinstance(input_size, Iterable)
+    require(is_sequence, TypeError, f"input_size={input_size!r} is not a sequence: {cure}")
+    size = tuple(whole_number("input_size", n, 1) for n in input_size)
+    takes_maps = any(isinstance(module, nn.Conv2d) for module in net.modules())
+    fits = len(size) == 4 if takes_maps else len(size) >= 2
+    require(fits, ValueError, f"input_size={size} has {len(size)} numbers: {cure}")
+    return size
 
 
 def _count_new(module: nn.Module, seen: set[int]) -> int:

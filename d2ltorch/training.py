@@ -1,7 +1,7 @@
 """The training loop of the book, and what it needs to be fast and safe.
 
-Its heart, ``_learn``, is the loop that the LeNet chapter writes out: minibatch gradient descent as in Robbins and Monro
-(1951), cross-entropy, one pass over shuffled examples an epoch. Around it: mixed precision (Micikevicius et al., 2018,
+Its heart, ``_learn``, is the loop that the LeNet chapter writes out: minibatch gradient descent (Robbins and Monro,
+1951), one pass over shuffled examples an epoch. Around it: mixed precision (Micikevicius et al., 2018,
 arXiv:1710.03740), channels-last memory, sums that stay on the device, a schedule, checkpoints and a plot.
 """
 
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .checkpoint import Run, describe_run, usable_path
-from .checks import real_number, require, whole_number
-from .data import DataIter
+from .checks import real_number, refuse_lazy, require, whole_number
+from .data import DataIter, check_data
 from .device import autocast, choose_precision, is_quick, keep_freed_memory, usable_device
 from .history import COLUMNS, History
 from .plots import Animator
@@ -56,10 +56,9 @@ def train(
     """Train a classifier with minibatch SGD and return a row of losses and accuracies for every epoch.
 
     Args:
-        net: maps ``X`` (B, C, H, W) to logits (B, classes). Trained in place and moved to ``device``. Parts that are in
-            evaluation mode while the network is not stay so: a batch norm frozen by ``eval()`` keeps its statistics.
-        train_iter: batches ``X, y`` to learn from, as ``load_data_fashion_mnist`` gives them.
-        test_iter: batches to evaluate on after every epoch; None to skip that.
+        net: maps ``X`` (B, C, H, W) to logits (B, classes). Trained in place, on ``device``; parts in evaluation mode
+            while the network is not stay so: a batch norm frozen by ``eval()`` keeps its statistics.
+        train_iter, test_iter: batches ``X, y`` to learn from, and to evaluate on after every epoch (None: not at all).
         num_epochs: passes over ``train_iter``, at least 1. Quick mode stops after one.
         lr: learning rate; an ``optimizer`` of your own runs at it, too.
         device: where to train; where ``train_iter`` lives if None.
@@ -88,15 +87,19 @@ def train(
     _check_network(net)
     trainable = any(p.requires_grad for p in net.parameters())
     require(trainable, ValueError, f"net={type(net).__name__} has no parameter to train (requires_grad)")
-    _check_data("train_iter", train_iter)
+    check_data("train_iter", train_iter)
     if test_iter is not None:
-        _check_data("test_iter", test_iter)
+        check_data("test_iter", test_iter)
+        swapped = test_iter.shuffle and not train_iter.shuffle
+        require(not swapped, ValueError, "train_iter is in order and test_iter is shuffled: give them the other way")
     num_epochs = 1 if is_quick() else whole_number("num_epochs", num_epochs, 1)
     lr = real_number("lr", lr, 0.1)
     require(0 < lr < float("inf"), ValueError, f"lr={lr} must be a positive number such as 0.1")
     for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment, "loss": loss}.items():
         usable = function is None or callable(function)
         require(usable, TypeError, f"{name}={function!r} is not a function: give one such as {EXAMPLES[name]}")
+    is_switch = isinstance(animator, (bool, Animator))
+    require(is_switch, TypeError, f"animator={animator!r}: give True, False or a d2lt.Animator(...)")
     device = train_iter.device if device is None else usable_device(device)
     precision = choose_precision(precision, device, net)
     if device.type == "cpu":
@@ -112,7 +115,7 @@ def train(
     choices = {"schedule": schedule, "augment": augment, "loss": loss_name, "precision": precision, "lr": lr}
     run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
     run.resume(num_epochs)
-    plot = _make_animator(animator, num_epochs, run.history)
+    plot, epoch = _make_animator(animator, num_epochs, run.history), len(run.history)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
@@ -126,7 +129,7 @@ def train(
             seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
             _draw_epoch(plot, run.history, epoch, _time_left(seconds_left))
     except KeyboardInterrupt:
-        _return_from_interrupt(len(run.history), num_epochs)
+        _return_from_interrupt(len(run.history), epoch, num_epochs)
     except torch.OutOfMemoryError as error:
         raise MemoryError(
             f"{device} is out of memory at batch_size={train_iter.batch_size}: halve it in the line that loads the "
@@ -141,7 +144,9 @@ def _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precisi
     for i, (X, y) in enumerate(train_iter):
         X, y = _move(X, device), _move(y, device)
         if schedule:
-            factor = float(schedule((len(run.history) + i / len(train_iter)) / num_epochs))
+            progress = (len(run.history) + i / len(train_iter)) / num_epochs
+            factor = real_number("schedule's factor", schedule(progress), 1)
+            require(factor >= 0, ValueError, f"schedule's factor={factor:g} on the learning rate: give 0 or more")
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
         with autocast(device, precision):
@@ -162,11 +167,11 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of ``net`` over all of ``data_iter``, each example weighing the same.
 
-    Runs in evaluation mode and without gradients, and leaves every module in the mode it was in.
+    Runs in evaluation mode and without gradients, and leaves the network and the random state as it found them.
 
     Args:
         net: maps ``X`` (B, C, H, W) to logits (B, classes).
-        data_iter: batches ``X, y``, read in order; the random state stays as it is.
+        data_iter: batches ``X, y``, read in order.
         device: where to run; where the network's parameters are if None.
         precision: as for ``train``.
 
@@ -174,7 +179,7 @@ def evaluate(
         Loss in nats an example, and accuracy between 0 and 1.
     """
     _check_network(net)
-    _check_data("data_iter", data_iter)
+    check_data("data_iter", data_iter)
     if device is None:
         device = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(device)
@@ -185,18 +190,13 @@ def evaluate(
 
 @torch.no_grad()
 def _evaluate(net, data_iter, loss, device, precision) -> _Sums:
-    modes = {module: module.training for module in net.modules()}
     sums = _Sums(device)
-    net.eval()
-    try:
+    with left_as_found(net):
         for X, y in data_iter.in_order():
             X, y = _move(X, device), _move(y, device)
             with autocast(device, precision):
                 logits = _forward(net, X, y, data_iter)
             sums.add(loss(logits.float(), y), logits, y)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     return sums
 
 
@@ -241,9 +241,9 @@ def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Op
     own = {id(parameter) for parameter in net.parameters()}
     strange = sum(id(p) not in own for group in made.param_groups for p in group["params"])
     require(not strange, ValueError, f"optimizer holds {strange} parameters that are not net's: write {example}")
-    largest = max(float(group["lr"]) for group in made.param_groups) or 1.0
+    largest = max(float(group["lr"]) for group in made.param_groups)
     for group in made.param_groups:
-        group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest)
+        group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest if largest else 1.0)
     return made
 
 
@@ -256,7 +256,11 @@ def _choose_losses(loss: Loss | None, label_smoothing: float, num_classes: int, 
     require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: let the loss smooth")
     logits, y = torch.zeros(2, num_classes, device=device), torch.zeros(2, dtype=torch.int64, device=device)
     logits[0, 0], logits[1, 0] = 0.5, -0.5
-    once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
+    try:
+        once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        takes = "does not take logits (B, classes) and labels (B,): give one such as"
+        raise TypeError(f"loss={loss!r} {takes} {EXAMPLES['loss']} ({error})") from error
     is_mean = isinstance(once, Tensor) and once.dim() == 0 and bool(torch.isclose(once, twice, rtol=1e-3))
     require(is_mean, ValueError, f"loss={loss!r} does not return the mean over the batch: give reduction='mean'")
     return [loss, loss]
@@ -264,6 +268,7 @@ def _choose_losses(loss: Loss | None, label_smoothing: float, num_classes: int, 
 
 def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tensor:
     """The logits (B, classes); where the network does not fit the data, an error that names the layer."""
+    require(isinstance(X, Tensor), TypeError, f"augment returned {X!r:.40}: let it return the images, a tensor")
     try:
         logits = net(X)
     except torch.OutOfMemoryError:
@@ -282,18 +287,12 @@ def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tenso
 
 
 def _check_network(net: Any) -> None:
-    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module")
+    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module: give one, such as lenet()")
+    refuse_lazy(net)
     for name, p in net.named_parameters():
-        lazy = isinstance(p, nn.parameter.UninitializedParameter)
-        require(not lazy, ValueError, f"net has a lazy layer without weights ({name}): run one batch through it first")
         kind = str(p.dtype).removeprefix("torch.")
         cure = "net.float(); precision= sets the arithmetic"
         require(kind == "float32", ValueError, f"net is not float32 ({name} is {kind}): {cure}")
-
-
-def _check_data(name: str, data_iter: object) -> None:
-    cure = "give d2lt.DataIter(images, labels, batch_size), of uint8 images, or what load_data_fashion_mnist returns"
-    require(isinstance(data_iter, DataIter), TypeError, f"{name} is a {type(data_iter).__name__}: {cure}")
 
 
 def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device) -> None:
@@ -340,20 +339,21 @@ def _move(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=device.type == "cuda")
 
 
-def _return_from_interrupt(finished: int, num_epochs: int) -> None:
+def _return_from_interrupt(finished: int, epoch: int, num_epochs: int) -> None:
     """Say what the history and the weights hold; raise again what should stop more than this training."""
     global _interrupted_at
     previous, _interrupted_at = _interrupted_at, time.monotonic()
     if finished == 0 or _interrupted_at - previous < INTERRUPT_AGAIN_SECONDS:
-        raise KeyboardInterrupt(f"in epoch {finished + 1} of {num_epochs}")
-    middle = f"; the weights are in the middle of epoch {finished + 1}" if finished < num_epochs else ""
-    print(f"Interrupted in epoch {finished + 1} of {num_epochs}: the history has the {finished} finished{middle}.")
+        raise KeyboardInterrupt(f"in epoch {epoch + 1} of {num_epochs}")
+    middle = f"; the weights are in the middle of epoch {epoch + 1}"
+    weights = middle if epoch == finished else ", and so have the weights"
+    print(f"Interrupted in epoch {epoch + 1} of {num_epochs}: the history has the {finished} finished{weights}.")
 
 
 def _make_animator(animator: bool | Animator, num_epochs: int, history: History) -> Animator | None:
     if not animator:
         return None
-    if animator is True:
+    if not isinstance(animator, Animator):
         legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
         xlim = (0.9, max(2, num_epochs) + 0.1)  # the markers at the ends are whole
         animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)

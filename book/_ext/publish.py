@@ -57,7 +57,7 @@ def set_repository(url: str, site: str = "") -> int:
         print(f"URL={url!r} is not of the form https://github.com/owner/name, or host/owner/name; nothing was changed")
         return 1
     new_base = site.rstrip("/") + "/" if site else base_url(url)
-    if not re.fullmatch(r"https://[\w.-]+/([\w.-]+/)*", new_base):
+    if not re.fullmatch(r"https://\w[\w.-]*/(~?\w[\w.-]*/)*", new_base):
         print(f"SITE={site!r}: give the address at which {found['host']} serves the site; nothing was changed")
         return 1
     old = settings()

@@ -101,14 +101,17 @@ def collect(app, doctree) -> None:
 
 
 def write_styles(app, exception) -> None:
-    """The style sheet and fonts of all formulae, as small as their characters allow."""
-    if exception is not None or app.builder.format != "html":
-        return
-    pairs = sorted({pair for page in app.env.formulae.values() for pair in page})
+    """The style sheet and fonts of all formulae of the site."""
+    if exception is None and app.builder.format == "html":
+        pairs = sorted({pair for page in app.env.formulae.values() for pair in page})
+        write_sheet(pairs, Path(app.outdir) / FOLDER)
+
+
+def write_sheet(pairs: list[tuple[str, bool]], folder: Path) -> None:
+    """``formulae.css`` and its fonts into ``folder``, as small as the characters of these formulae allow."""
     html = "".join(formula(tex, display) for tex, display in pairs)
     css = engine().eval("MathJax.startup.adaptor.textContent(MathJax.chtmlStylesheet())")
     css = re.sub(r"\s*\n\s*", "", css)
-    folder = Path(app.outdir) / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     characters = set("".join(css_characters(text) for text in re.findall(r'content:\s*"((?:[^"\\]|\\.)*)"', css)))

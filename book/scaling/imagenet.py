@@ -87,8 +87,8 @@ def build(args: argparse.Namespace, num_classes: int) -> nn.Module:
     """The network, for colour images of the two sizes."""
     networks = chapter_networks(args.chapter)
     if args.network not in networks:
-        offer = ", ".join(networks)
-        raise SystemExit(f"--network {args.network}: chapter {args.chapter} has no such network; it has {offer}")
+        problem = f"--network {args.network}: chapter {args.chapter} has no such network"
+        raise SystemExit(f"{problem}; it has {', '.join(networks)}")
     builder = partial(networks[args.network], in_channels=3, num_classes=num_classes)
     for argument, size in (("--train-size", args.train_size), ("--test-size", args.test_size)):
         try:
@@ -195,13 +195,10 @@ def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Op
     if len(set(epochs)) > 1:
         raise SystemExit(f"--checkpoint {path}: processes found epochs {epochs}; put it where every host can read it")
     if state["history"]:
-        other = [
-            f"{name} {state['settings'][name]} there, {settings[name]} here"
-            for name in settings
-            if state["settings"][name] != settings[name]
-        ]
+        pairs = [(name, state["settings"][name], value) for name, value in settings.items()]
+        other = "; ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)
         if other:
-            raise SystemExit(f"--checkpoint {path}: of another run ({'; '.join(other)}); name another file")
+            raise SystemExit(f"--checkpoint {path}: of another run ({other}); name another file")
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
     return state["history"]
@@ -210,9 +207,7 @@ def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Op
 def start_processes() -> torch.device:
     """Join the processes that torchrun started, or be the only one; returns this process's device."""
     if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and os.environ.get(FRESH_STORE) != "1":
-        raise SystemExit(
-            f"--max-restarts: restarted workers would look for those that died; export {FRESH_STORE}=1 first"
-        )
+        raise SystemExit(f"--max-restarts: new workers would look for those that died; export {FRESH_STORE}=1 first")
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
@@ -260,9 +255,7 @@ def main(argv: list[str] | None = None) -> None:
                 row = ", ".join(f"{name} {value:.4f}" for name, value in history[-1].items())
                 print(f"{time.strftime('%X')} epoch {epoch + 1} of {args.epochs}: {row}", flush=True)
     finally:
-        del (
-            parallel
-        )  # before the group: the last to go waits for the group's threads, and would hold what they wait for
+        del parallel  # before the group: the last to go waits for its threads, and would hold what they wait for
         dist.destroy_process_group()
 
 

@@ -24,6 +24,7 @@ from nbgrader.preprocessors import (
 )
 from traitlets.config import Config
 
+from book.networks import NETWORKS
 from book.teaching import course, edition, weeks
 
 CLASS = course.ROOT / "_build" / "class"
@@ -114,7 +115,7 @@ def build(plan: course.Course, picked: list[course.Week], private: Path | None, 
         write(student, to / "student" / week.name / f"{week.name}.ipynb")
         write(everything, to / "staff" / week.name / f"{week.name}.ipynb")
         (to / "staff" / week.name / "marking.md").write_text(marking(everything), encoding="utf-8")
-    for name in edition.CHAPTERS:
+    for name in NETWORKS:
         write(edition.student_chapter(name, plan), to / "student" / "chapters" / f"{name}.ipynb")
     (to / "staff" / "overview.md").write_text(overview(plan, picked, private), encoding="utf-8")
     if links := edition.hub_links(plan, [week.name for week in picked]):

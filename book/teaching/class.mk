@@ -1,6 +1,6 @@
 # Graded work: `include book/teaching/class.mk` after the definitions of BIN and STAMP.
 CLASS_VENV := .venv-class
-CLASS_PYTHON := $(abspath $(CLASS_VENV))/bin/python
+CLASS_PYTHON := $(CLASS_VENV)/bin/python
 CLASS_STAMP := $(CLASS_VENV)/.installed
 COURSE ?= book/teaching/course.yml
 CLASS_OPTIONS = --course $(COURSE) $(if $(CLASS_PRIVATE),--private $(CLASS_PRIVATE))
@@ -16,9 +16,10 @@ $(CLASS_STAMP): book/teaching/requirements.txt $(STAMP)
 	@echo "$(CURDIR)" >> "$$($(CLASS_PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/book.pth"
 	@touch $@
 
-class: $(CLASS_STAMP)  ## graded work for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
+class: $(CLASS_STAMP)  ## graded work, quizzes, slides and lecture notes for a class into _build/class: WEEKS="vgg", COURSE=my.yml, CLASS_PRIVATE=folder
 	@$(CLASS_PYTHON) -m book.teaching.build $(CLASS_OPTIONS) $(WEEKS)
 	@$(CLASS_PYTHON) -m book.teaching.quizzes
+	@$(BIN)/python -m book.teaching.slides --course $(COURSE) --notes _build/class/staff/notes $(WEEKS)
 	@$(CLASS_PYTHON) -m book.teaching.syllabus --course $(COURSE)
 
 class-check: $(CLASS_STAMP)  ## the acceptance list of graded work, for WEEKS="week0 vgg" or with ALL=1 for all
@@ -31,7 +32,7 @@ class-samples: $(CLASS_STAMP)  ## sample submissions to try grading with: make c
 	@$(CLASS_PYTHON) -m book.teaching.samples $(CLASS_OPTIONS) "$(WEEK)" "$(DIR)"
 
 formgrader: $(CLASS_STAMP)  ## mark answers in words in a browser: make formgrader DIR=submissions
-	cd "$(DIR)/nbgrader" && $(CLASS_PYTHON) -m jupyter lab
+	cd "$(DIR)/nbgrader" && "$(abspath $(CLASS_PYTHON))" -m jupyter lab
 
 test-class: $(CLASS_STAMP)
 	$(CLASS_PYTHON) -m pytest tests/teaching

@@ -9,12 +9,9 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from book.networks import NETWORKS
 from book.teaching import course
 
-CHAPTERS = [
-    line.split("/")[-1]
-    for line in re.findall(r"file: *(chapters/\w+)", (course.ROOT / "_toc.yml").read_text(encoding="utf-8"))
-]
 SOLUTION = re.compile(r"\n*<details>.*?</details>\n*", re.S)
 COLAB = "https://colab.research.google.com"
 
@@ -58,7 +55,7 @@ def hub_links(plan: course.Course, names: list[str]) -> str:
     folder = repository.rstrip("/").removesuffix(".git").split("/")[-1]
     lines = [f"# {plan.title}", ""]
     paths = [(name, f"{name}/{name}.ipynb") for name in names] + [
-        (f"chapter {c}", f"chapters/{c}.ipynb") for c in CHAPTERS
+        (f"chapter {c}", f"chapters/{c}.ipynb") for c in NETWORKS
     ]
     for title, path in paths:
         query = urlencode({"repo": repository, "branch": branch(plan), "urlpath": f"lab/tree/{folder}/{path}"})

@@ -2,12 +2,14 @@
 
     python -m tests.benchmarks.run                       everything
     python -m tests.benchmarks.run training --only lenet vgg --batches 4
+    python -m tests.benchmarks.run training --against ../first-edition
     python -m tests.benchmarks.run imports build
 
 training  images a second of ``d2lt.train`` and of a peer's loop (``train_ch6`` and the loader of d2l 1.0.3, fetched
           from the package registry) on the same images, batch size and number of steps, each in a process of its own,
           the two taking turns; the share of the machine's own matrix-product ceiling; peak memory; and the three
-          operators in which our loop spends most of its time, which is what holds it back.
+          operators in which our loop spends most of its time, which is what holds it back. With --against, the peer
+          is the d2ltorch of another checkout, on this book's networks: is a version slower than the one before it?
 imports   what ``import d2ltorch`` adds to ``import torch, torchvision``.
 build     the site's cold build, and one with a single chapter touched.
 """
@@ -33,15 +35,27 @@ from book.notebooks import ROOT
 
 PEER = ("d2l==1.0.3", "scipy")  # d2l imports scipy; its other requirements are the book's own
 PEER_FOLDER = ROOT / ".cache" / "peer"
+# A worker's d2ltorch comes from the folder that it is given, all else from here.
+WORKER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import d2ltorch
+del sys.path[0]
+from tests.benchmarks import run
+run.measure(*sys.argv[2:])
+"""
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
 
 
-def training(only: list[str], batches: int, repeats: int) -> None:
+def training(only: list[str], batches: int, repeats: int, against: Path | None) -> None:
     """One line a network: both loops' images a second, their ratio, share of the ceiling, peak memory."""
     names = only or list(NETWORKS)
-    _fetch_peer()
+    if against is None:
+        _fetch_peer()
+    elif not (against / "d2ltorch" / "__init__.py").is_file():
+        raise SystemExit(f"--against {against}: there is no d2ltorch in it; give the folder of a checkout")
     ceiling = _worker("ceiling", "-", 0)
     speed = f"{ceiling['flops'] / 1e12:.2f} TFLOP/s in a {ceiling['precision']} matrix product"
     print(f"ceiling: {speed}, {ceiling['device']}")
@@ -53,7 +67,7 @@ def training(only: list[str], batches: int, repeats: int) -> None:
         ours, peer = [], []
         for _ in range(repeats):
             ours.append(_worker("ours", name, steps))
-            peer.append(_worker("peer", name, steps))
+            peer.append(_worker("ours", name, steps, against) if against else _worker("peer", name, steps))
         rate = statistics.median(r["rate"] for r in ours)
         peer_rate = statistics.median(r["rate"] for r in peer)
         ratios.append(rate / peer_rate)
@@ -74,17 +88,21 @@ def _fetch_peer() -> None:
         subprocess.run(command, check=True)
 
 
-def _worker(kind: str, name: str, steps: int) -> dict:
+def _worker(kind: str, name: str, steps: int, package: Path = ROOT) -> dict:
     """Measure in a process of its own, so that memory and caches start empty."""
-    command = [sys.executable, "-m", "tests.benchmarks.run", "--worker", kind, name, str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", WORKER, str(package.resolve()), kind, name, str(steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"the {kind} worker for {name} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def worker(kind: str, name: str, steps: int) -> dict:
-    """One measurement: ``ours``, ``peer`` or the ``ceiling``."""
+def measure(kind: str, name: str, steps: str) -> None:
+    """Print one measurement as JSON: ``ours``, ``peer`` or the ``ceiling``."""
+    print(json.dumps(_measure(kind, name, int(steps))))
+
+
+def _measure(kind: str, name: str, steps: int) -> dict:
     import torch
 
     import d2ltorch as d2lt
@@ -223,15 +241,12 @@ def build() -> None:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--worker"]:
-        kind, name, steps = sys.argv[2:]
-        print(json.dumps(worker(kind, name, int(steps))))
-        return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", choices=["training", "imports", "build", []], default=[])
     parser.add_argument("--only", nargs="+", default=[], help="networks, by chapter name")
     parser.add_argument("--batches", type=int, default=10, help="training steps a measurement (at least 5)")
     parser.add_argument("--repeats", type=int, default=1, help="measurements of each loop, taking turns")
+    parser.add_argument("--against", type=Path, help="a folder with another version of d2ltorch, in the peer's place")
     options = parser.parse_args()
     what = options.what or ["imports", "build", "training"]
     if "imports" in what:
@@ -239,7 +254,7 @@ def main() -> None:
     if "build" in what:
         build()
     if "training" in what:
-        training(options.only, max(5, options.batches), options.repeats)
+        training(options.only, max(5, options.batches), options.repeats, options.against)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """What the chapters' tests share."""
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,11 +10,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from book.networks import NETWORKS
-from book.notebooks import CHAPTERS, definitions, num_params
+from book.notebooks import CHAPTERS, ROOT, definitions, num_params
 from d2ltorch import torchvision
 
-__all__ = ["CHAPTERS", "NAMES", "definitions", "num_params"]
+__all__ = ["CHAPTERS", "NAMES", "ROOT", "definitions", "num_params"]
 NAMES = tuple(NETWORKS)  # in the book's order
+
+
+def copy_repository(folder: Path) -> Path:
+    """Put what a clone of this working tree would hold into ``folder``."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
 def stage_shapes(net: nn.Module, *shape: int) -> list[tuple[int, ...]]:

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chapter import NAMES
+from chapter import NAMES, ROOT, copy_repository
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CHAPTERS = [*(ROOT / "chapters" / f"{name}.ipynb" for name in NAMES), ROOT / "book" / "errata.ipynb"]
 PLACE = ROOT / ".cache" / "colab"
@@ -55,12 +54,7 @@ def colab_python() -> Path:
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory) -> Path:
     """A repository with the working tree as its one commit, as a reader's clone would hold it."""
-    folder = tmp_path_factory.mktemp("clone") / "d2ltorch"
-    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT)
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    folder = copy_repository(tmp_path_factory.mktemp("clone") / "d2ltorch")
     author = ["-c", "user.name=Reader", "-c", "user.email=reader@example.org"]
     run("git", "init", "-q", "-b", "main", cwd=folder)
     run("git", "add", "-A", cwd=folder)

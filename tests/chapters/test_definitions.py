@@ -27,10 +27,73 @@ def on_meta(builder, *args, **kwargs) -> nn.Module:
         return builder(*args, **kwargs)
 
 
-def windows(net: nn.Module) -> list[tuple[int, int, int]]:
-    """Kernel size, stride and padding of every convolution that is larger than 1×1."""
-    found = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1)]
-    return [(m.kernel_size[0], m.stride[0], m.padding[0]) for m in found]
+def windows(net: nn.Module) -> str:
+    """Kernel/stride+padding of every convolution larger than 1×1, and of every pooling by its kind, in order."""
+    found = []
+    for module in net.modules():
+        kind = {nn.Conv2d: "", nn.MaxPool2d: "max ", nn.AvgPool2d: "avg "}.get(type(module))
+        if kind is not None and module.kernel_size not in (1, (1, 1)):
+            sizes = (module.kernel_size, module.stride, module.padding)
+            kernel, stride, padding = (size[0] if isinstance(size, tuple) else size for size in sizes)
+            found.append(f"{kind}{kernel}/{stride}+{padding}")
+    return ", ".join(found)
+
+
+LENET = "5/1+2, avg 2/2+0, 5/1+0, avg 2/2+0"  # LeCun et al. (1998), figure 2, for 28×28 pixels
+ALEXNET = "max 3/2+0, 5/1+2, max 3/2+0, 3/1+1, 3/1+1, 3/1+1, max 3/2+0"  # Krizhevsky et al. (2012), 3.5, after conv1
+SMALL_NIN = "5/2+2, max 2/2+0, 3/1+1, max 2/2+0"  # 28×28 pixels to 3×3
+INCEPTION = "3/1+1, 5/1+2, max 3/1+1"  # Szegedy et al. (2015), figure 2b: the size stays
+STEM = "7/2+3, max 3/2+1"  # the same paper's table 1, and He et al. (2016), table 1
+WINDOWS = {
+    ("lenet", "lenet"): LENET,
+    ("lenet", "lenet_for", 28): LENET,
+    ("batch_norm", "lenet_bn"): LENET,
+    ("batch_norm", "lenet_bn_torch"): LENET,
+    ("alexnet", "alexnet"): f"11/4+1, {ALEXNET}",
+    ("alexnet", "small_alexnet"): f"11/4+1, {ALEXNET}",
+    ("alexnet", "alexnet_torchvision"): f"11/4+2, {ALEXNET}",
+    ("alexnet", "alexnet_paper"): f"11/4+2, {ALEXNET}",
+    ("vgg", "window_net", (5,)): "3/1+1, max 2/2+0, 5/1+2, max 2/2+0",
+    ("vgg", "window_net", (3, 3)): "3/1+1, max 2/2+0, 3/1+1, 3/1+1, max 2/2+0",
+    ("nin", "nin"): "11/4+0, max 3/2+0, 5/1+2, max 3/2+0, 3/1+1, max 3/2+0, 3/1+1",  # AlexNet's windows
+    ("nin", "nin_cifar"): "5/1+2, max 3/2+1, 5/1+2, avg 3/2+1, 3/1+1",  # as its authors released it
+    ("nin", "three_blocks", 8, 16, 2): f"{SMALL_NIN}, 3/1+1",
+    ("nin", "small_nin"): f"{SMALL_NIN}, 3/1+1",
+    ("nin", "small_average"): f"{SMALL_NIN}, 3/1+1",
+    ("nin", "small_dense"): SMALL_NIN,
+    ("googlenet", "googlenet"): ", ".join(
+        [STEM, "3/1+1", "max 3/2+1", *[INCEPTION] * 2, "max 3/2+1", *[INCEPTION] * 5, "max 3/2+1", *[INCEPTION] * 2]
+    ),
+    ("googlenet", "five_blocks", "dense"): ", ".join(
+        ["3/2+1", "max 3/2+1", *[INCEPTION] * 2, "max 3/2+1", *[INCEPTION] * 3]  # 32×32 pixels to 4×4
+    ),
+    ("resnet", "resnet18"): ", ".join([STEM, *["3/1+1"] * 4, *["3/2+1", *["3/1+1"] * 3] * 3]),
+    ("resnet", "small_resnet", 8): "3/2+1, 3/1+1, 3/1+1, 3/2+1, 3/1+1, 3/2+1, 3/1+1",
+    ("densenet", "densenet", (1, 1, 1, 1)): f"{STEM}, 3/1+1" + ", avg 2/2+0, 3/1+1" * 3,  # Huang et al., table 1
+    ("densenet", "plain_chain"): ", ".join([STEM, *["3/1+1"] * 4, *["avg 2/2+0", *["3/1+1"] * 4] * 3]),
+    ("densenet", "small_densenet", 8, 1): "3/2+1, 3/1+1" + ", avg 2/2+0, 3/1+1" * 2,
+    ("densenet", "small_addnet", 8, 1): "3/2+1, 3/1+1" + ", avg 2/2+0, 3/1+1" * 2,
+}
+DEFAULTS = {  # of arguments by name, in every chapter: what a builder promises, and what the papers and torch have
+    "in_channels": {1, 3}, "num_classes": {10, 1000}, "stride": {1}, "padding": {0}, "image_size": {28, 224},
+    "hidden": {4096}, "num_hidden": {4096}, "dropout": {0.0, 0.5}, "growth_rate": {32}, "large_kernel": {5}, "n": {7},
+    "groups": {1, 32}, "group_width": {4}, "scale": {0.2}, "eps": {1e-5}, "momentum": {0.1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WINDOWS, ids=str)
+def test_windows_and_pools_are_those_of_the_paper_or_of_the_text(case):
+    chapter, builder, *arguments = case
+    assert windows(on_meta(definitions(chapter)[builder], *arguments)) == WINDOWS[case]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defaults_are_those_of_the_paper_or_of_every_builder(name):
+    for key, made in definitions(name).items():
+        if getattr(made, "__module__", "") == f"chapters.{name}" and callable(made):
+            for argument in inspect.signature(made).parameters.values():
+                if argument.default is not argument.empty:
+                    assert argument.default in DEFAULTS.get(argument.name, {argument.default}), f"{key}({argument})"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,23 +123,8 @@ def test_every_head_and_builder_leaves_half():
     assert dropouts(on_meta(vgg["vgg"], vgg["conv_arch"])) == [0.5, 0.5]
 
 
-def test_nins_windows_are_alexnets():
-    nin = definitions("nin")
-    assert windows(on_meta(nin["nin"])) == [(11, 4, 0), (5, 1, 2), (3, 1, 1), (3, 1, 1)]
-    assert windows(on_meta(nin["nin_cifar"])) == [(5, 1, 2), (5, 1, 2), (3, 1, 1)]
-    pools = [(m.kernel_size, m.stride, m.padding) for m in nin["nin_cifar"]().modules() if isinstance(m, nn.MaxPool2d)]
-    assert pools == [(3, 2, 1)]  # the second pools by the average, as its authors released it
-    assert [type(m) for m in list(nin["nin"]().children())[5:7]] == [nn.MaxPool2d, nn.Dropout]
-
-
-def test_resnets_stages_halve_but_the_first():
-    """He et al. (2016), table 1: conv3_1, conv4_1 and conv5_1 have stride 2."""
-    resnet = definitions("resnet")
-    net = on_meta(resnet["resnet18"])
-    assert [stage[0].conv1.stride[0] for stage in net[1:5]] == [1, 2, 2, 2]
-    assert [stage[1].conv1.stride[0] for stage in net[1:5]] == [1, 1, 1, 1]
-    small = windows(on_meta(resnet["small_resnet"], 20))
-    assert [stride for _, stride, _ in small] == [2] + [1] * 6 + [2] + [1] * 5 + [2] + [1] * 5
+def test_nin_drops_out_before_the_last_block():
+    assert [type(m) for m in list(definitions("nin")["nin"]().children())[5:7]] == [nn.MaxPool2d, nn.Dropout]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from book.notebooks import ROOT
+from chapter import copy_repository
 
 pytestmark = pytest.mark.slow
 
@@ -49,23 +48,17 @@ assert quote.update(CHAPTERS / "ninth.ipynb", records)
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory) -> Path:
     """The repository with a ninth network, whose notebook is LeNet's under another name, and one run of it."""
-    folder = tmp_path_factory.mktemp("ninth") / "book"
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    notebook = (folder / "chapters" / "lenet.ipynb").read_text(encoding="utf-8")
-    (folder / "chapters" / "ninth.ipynb").write_text(
-        notebook.replace('"# LeNet', '"# Ninth: LeNet', 1), encoding="utf-8"
-    )
-    table = folder / "book" / "networks.py"
-    table.write_text(table.read_text(encoding="utf-8").replace("\n}  # fmt: skip\n", ROW, 1), encoding="utf-8")
-    toc = folder / "_toc.yml"
+    folder = copy_repository(tmp_path_factory.mktemp("ninth") / "book")
+    shutil.copy(folder / "chapters" / "lenet.ipynb", folder / "chapters" / "ninth.ipynb")
     line = "      - file: chapters/densenet\n"
-    toc.write_text(
-        toc.read_text(encoding="utf-8").replace(line, line + "      - file: chapters/ninth\n"), encoding="utf-8"
-    )
+    for file, old, new in (
+        ("chapters/ninth.ipynb", '"# LeNet', '"# Ninth: LeNet'),
+        ("book/networks.py", "\n}  # fmt: skip\n", ROW),
+        ("_toc.yml", line, line + "      - file: chapters/ninth\n"),
+    ):
+        text = (folder / file).read_text(encoding="utf-8")
+        assert old in text
+        (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     (folder / "train_ninth.py").write_text(SCRIPT, encoding="utf-8")
     run_python(folder, "train_ninth.py", D2LTORCH_QUICK="1")
     return folder

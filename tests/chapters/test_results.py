@@ -1,5 +1,6 @@
 """The ledger, what runs it, and everything that quotes it."""
 
+import inspect
 import json
 import re
 
@@ -10,7 +11,7 @@ from chapter import NAMES
 import d2ltorch as d2lt
 from book import networks
 from book.networks import NETWORKS
-from book.notebooks import CHAPTERS, cells
+from book.notebooks import CHAPTERS, cells, definitions
 from book.results import ledger, page, quote, run
 
 RECORDS = ledger.load()
@@ -81,16 +82,40 @@ def test_no_run_is_recorded_twice():
 # --- the runner -------------------------------------------------------------------------------------------------------
 
 
+def training_asks_for(name, monkeypatch, full):
+    """What the chapter's training cell loads and how it trains on a CPU; nothing is loaded or trained."""
+    asked = {}
+
+    def note(function, result):
+        def call(*args, **kwargs):
+            asked.update(inspect.signature(function).bind(*args, **kwargs).arguments)
+            return result
+
+        return call
+
+    monkeypatch.setenv("D2LTORCH_FULL", full)
+    with monkeypatch.context() as patch, torch.device("meta" if NETWORKS[name].size > 28 else "cpu"):
+        patch.setattr(d2lt, "load_data_fashion_mnist", note(d2lt.load_data_fashion_mnist, (None, None)))
+        patch.setattr(d2lt, "train", note(d2lt.train, None))
+        namespace = definitions(name) | {"device": torch.device("cpu")}
+        exec(cells(name)[training_cell(name)]["source"], namespace)
+    return asked
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_classic_recipe_is_the_one_that_the_chapter_shows(name):
-    source = cells(name)[training_cell(name)]["source"]
-    row = NETWORKS[name]
+def test_classic_recipe_is_the_one_that_the_chapter_trains_by(name, monkeypatch):
+    """Stored are all images by the row's recipe; a reader without a GPU gets a large network trained on a part."""
+    row, source = NETWORKS[name], cells(name)[training_cell(name)]["source"]
     lr, batch_size, size = RATES[name]
     assert (row.lr, row.batch_size, row.size) == (lr, batch_size, size)
-    shown = re.findall(r"(?<![\w.])\d+(?:\.\d+)?", source)
-    assert str(lr) in shown and str(batch_size) in shown
-    assert size == 28 or f"resize={size}" in source
+    stored, read = (training_asks_for(name, monkeypatch, full) for full in ("1", ""))
+    assert (stored["lr"], stored["batch_size"], stored.get("resize", 28)) == RATES[name]
+    assert stored.get("num_train") is None and stored.get("num_test") is None
+    assert stored["num_epochs"] == run.default_epochs(name)
     assert f"{row.builder}({', '.join(row.arguments)})" in source and row.init in source
+    assert (read["lr"], read.get("resize", 28)) == (lr, size)
+    if size == 224:
+        assert 1_000 <= read["num_train"] <= 12_000 and 1_000 <= read["num_test"] <= 10_000
 
 
 @pytest.mark.parametrize("name", NAMES)

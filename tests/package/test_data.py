@@ -101,6 +101,14 @@ def test_what_switches_quick_mode_on(monkeypatch, value, quick):
     assert d2lt.is_quick() is quick
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "full"), [("cuda", "", True), ("mps", "", True), ("cpu", "", False), ("cpu", "1", True)]
+)
+def test_what_makes_a_chapter_train_on_all_images(monkeypatch, kind, value, full):
+    monkeypatch.setenv("D2LTORCH_FULL", value)
+    assert d2lt.is_full(torch.device(kind)) is full
+
+
 # Batches
 
 
@@ -311,7 +319,15 @@ def test_probe_images_cover_all_classes_at_every_size(sample):
     assert max(data.PROBE_INDICES) < 256
 
 
+def test_tall_images_are_smoothed_when_their_height_shrinks():
+    images = torch.randint(0, 256, (1, 1, 160, 20), dtype=torch.uint8)
+    X, _ = d2lt.DataIter(images, torch.zeros(1, dtype=torch.int64), 1, resize=40).examples([0])
+    torch.testing.assert_close(X, F.interpolate(images / 255, (40, 40), mode="bilinear", antialias=True))
+
+
 def test_probe_images_of_the_wrong_iterator():
+    with pytest.raises(TypeError, match=r"data_iter is a list: give d2lt\.DataIter"):
+        d2lt.probe_images([1])
     with pytest.raises(ValueError, match="pass test_iter"):
         d2lt.probe_images(numbered_iter(300, 8, shuffle=True))
     with pytest.raises(ValueError, match=r"has 20 images.*num_test=99"):
@@ -468,6 +484,10 @@ def test_other_arguments_that_cannot_be_meant(small_root, tmp_path):
         load(8, root=file)
     with pytest.raises(ValueError, match="batch_size=0"):
         numbered_iter(4, 0)
+    with pytest.raises(TypeError, match="batch_size=tensor"):
+        numbered_iter(4, torch.tensor(True))
+    with pytest.raises(TypeError, match="shuffle='no' is neither True nor False"):
+        numbered_iter(4, 2, shuffle="no")
 
 
 @pytest.mark.parametrize(
@@ -495,7 +515,9 @@ def test_labels_of_any_whole_type_and_images_in_colour():
     assert X.shape == (4, 3, 28, 20) and y.dtype == torch.int64 and data_iter.num_classes == 7
 
 
-@pytest.mark.parametrize("indices", [[1.5], torch.tensor([1.5]), [True], [200], ["a"]], ids=str)
+@pytest.mark.parametrize(
+    "indices", [[1.5], torch.tensor([1.5]), [True], [200], ["a"], 5, torch.tensor(5), torch.arange(100) == 3], ids=str
+)
 def test_examples_that_do_not_exist(indices):
     with pytest.raises((TypeError, ValueError), match="indices="):
         numbered_iter(100, 8).examples(indices)

@@ -29,7 +29,7 @@ resource = pytest.importorskip("resource", reason="forks processes, limits their
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the four archives; ``behave(handler, number)`` may answer a file's n-th request instead."""
+    """Serves the four archives; ``behave(handler)`` may answer instead."""
 
     daemon_threads = True
 
@@ -48,10 +48,9 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        name = self.path.strip("/")
-        number, self.server.requests[name] = self.server.requests[name], self.server.requests[name] + 1
-        if self.server.behave is None or not self.server.behave(self, number):
-            self.send(ARCHIVES[name])
+        self.server.requests[self.path.strip("/")] += 1
+        behave = self.server.behave or (lambda handler: handler.send(handler.body))
+        behave(self)
 
     def send(self, body, length=None):
         self.send_response(200)
@@ -68,68 +67,40 @@ class Handler(BaseHTTPRequestHandler):
         return ARCHIVES[self.path.strip("/")]
 
 
-# Misbehaviours. Each says whether it has answered.
+def waits(handler, seconds=20):
+    handler.server.closing.wait(seconds)
 
 
-def truncates(handler, number):
-    handler.send(handler.body[: len(handler.body) // 2], length=len(handler.body))
-    return True
-
-
-def truncates_unsaid(handler, number):
-    handler.send(handler.body[: len(handler.body) // 2], length="unknown")
-    return True
-
-
-def sends_other_bytes(handler, number):
-    handler.send(WRONG)
-    return True
-
-
-def sends_a_login_page(handler, number):
-    handler.send(b"<html>Please log in to this network</html>")
-    return True
-
-
-def fails(handler, number):
-    handler.send_error(500)
-    return True
-
-
-def refuses(handler, number):
-    handler.send_error(403)
-    return True
-
-
-def stalls(handler, number):
+def stalls(handler):
     handler.send(handler.body[:40], length=len(handler.body))
     handler.wfile.flush()
-    handler.server.closing.wait(20)
-    return True
+    waits(handler)
 
 
-def never_answers(handler, number):
-    handler.server.closing.wait(20)
-    return True
+BAD = {
+    "truncates": lambda handler: handler.send(handler.body[:50], length=len(handler.body)),
+    "truncates unsaid": lambda handler: handler.send(handler.body[:50], length="unknown"),
+    "sends other bytes": lambda handler: handler.send(WRONG),
+    "sends a login page": lambda handler: handler.send(b"<html>Please log in to this network</html>"),
+    "fails": lambda handler: handler.send_error(500),
+    "refuses": lambda handler: handler.send_error(403),
+    "stalls": stalls,
+    "never answers": waits,
+    "hangs up": lambda handler: handler.connection.shutdown(socket.SHUT_RDWR),
+}
 
 
-def hangs_up(handler, number):
-    handler.connection.shutdown(socket.SHUT_RDWR)
-    return True
-
-
-def trickles(handler, number):
+def trickles(handler):
     handler.send(b"", length=len(handler.body))
     for position in range(0, len(handler.body), 100):
         handler.wfile.write(handler.body[position : position + 100])
         if handler.server.closing.wait(0.05):
             break
-    return True
 
 
-def takes_its_time(handler, number):
-    handler.server.closing.wait(0.2)
-    return False
+def takes_its_time(handler):
+    waits(handler, 0.2)
+    handler.send(handler.body)
 
 
 @pytest.fixture
@@ -186,20 +157,7 @@ def test_only_missing_files_are_fetched(serve, small_root):
     assert set(server.requests) == {"t10k-labels-idx1-ubyte.gz"}
 
 
-BAD = [
-    truncates,
-    truncates_unsaid,
-    sends_other_bytes,
-    sends_a_login_page,
-    fails,
-    refuses,
-    stalls,
-    never_answers,
-    hangs_up,
-]
-
-
-@pytest.mark.parametrize("behave", BAD)
+@pytest.mark.parametrize("behave", BAD.values(), ids=BAD)
 def test_a_bad_server_ends_in_the_sample_and_a_clean_folder(serve, tmp_path, capsys, behave):
     server = serve(behave)
     started = time.monotonic()
@@ -213,7 +171,7 @@ def test_a_bad_server_ends_in_the_sample_and_a_clean_folder(serve, tmp_path, cap
     assert time.monotonic() - started < 60
 
 
-@pytest.mark.parametrize("behave", BAD)
+@pytest.mark.parametrize("behave", BAD.values(), ids=BAD)
 def test_the_second_mirror_stands_in(serve, tmp_path, behave):
     serve(behave, None)
     load(tmp_path)

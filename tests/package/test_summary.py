@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 import torchinfo
@@ -200,8 +201,8 @@ def test_the_table_keeps_to_76_columns() -> None:
         ((1, 1, 12, 12), "Linear (4) received the shape (1, 128); it takes 32 features and got 128"),
         ((1, 1, 4, 4), "Conv2d (2.2) received the shape (1, 4, 2, 2); its window (3, 3) does not fit"),
         ((1, 1, 4, 4), "give input_size a larger height and width"),
-        ((1, 0, 4, 4), "input_size is (1, 0, 4, 4); give"),
-        ((1,), "input_size is (1,); give"),
+        ((1, 0, 4, 4), "input_size=0 is too small"),
+        ((1,), "input_size=(1,) has 1 numbers: give"),
     ],
 )
 def test_an_input_that_does_not_fit_is_explained(size: tuple[int, ...], words: str) -> None:
@@ -226,15 +227,34 @@ def test_errors_that_are_not_about_shapes_are_passed_on() -> None:
 
 def test_lazy_layers_ask_for_a_batch_first() -> None:
     net = nn.Sequential(nn.LazyConv2d(4, 3))
-    with pytest.raises(ValueError, match=r"lazy layer .*0\.weight.*net\(torch\.zeros\(1, 1, 8, 8\)\)"):
+    with pytest.raises(ValueError, match=r"lazy layer .*0\.weight.*run one batch through it first"):
         layer_summary(net, (1, 1, 8, 8))
     net(torch.zeros(1, 1, 8, 8))
     assert layer_summary(net, (1, 1, 8, 8)).total_params == 40
 
 
-def test_depth_must_be_positive() -> None:
-    with pytest.raises(ValueError, match="depth is 0"):
-        layer_summary(small_net(), (1, 1, 8, 8), depth=0)
+@pytest.mark.parametrize(
+    ("arguments", "depth", "error", "words"),
+    [
+        ((small_net(), (1, 1, 8, 8)), 0, ValueError, "depth=0"),
+        ((small_net(), (1, 1, 8, 8)), 1.5, TypeError, "depth=1.5"),
+        (
+            (nn.Conv2d(1, 10, 3), (1, 8, 8)),
+            1,
+            ValueError,
+            r"input_size=\(1, 8, 8\) has 3 numbers: give batch and sizes",
+        ),
+        ((small_net(), 8), 1, TypeError, "input_size=8 is not a sequence"),
+        ((small_net, (1, 1, 8, 8)), 1, TypeError, "net=<function small_net"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(arguments, depth, error, words) -> None:
+    with pytest.raises(error, match=words):
+        layer_summary(*arguments, depth=depth)
+
+
+def test_sizes_may_be_numpy_numbers() -> None:
+    assert layer_summary(small_net(), np.array([1, 1, 8, 8]), depth=np.int64(1)).input_size == (1, 1, 8, 8)
 
 
 def test_activation_bytes_are_what_backward_needs() -> None:
@@ -244,8 +264,9 @@ def test_activation_bytes_are_what_backward_needs() -> None:
     assert summary.activation_bytes(1) == 4 * (10 + 20)
     assert summary.activation_bytes(64) == 64 * 4 * (10 + 20)
     assert layer_summary(net.double(), (1, 10)).activation_bytes(1) == 4 * (10 + 20)
-    with pytest.raises(ValueError, match="batch_size is 0"):
-        summary.activation_bytes(0)
+    for batch_size in (0, 2.5):
+        with pytest.raises((ValueError, TypeError), match=f"batch_size={batch_size}"):
+            summary.activation_bytes(batch_size)
 
 
 def test_activation_bytes_see_concatenation() -> None:

@@ -383,18 +383,32 @@ def test_no_changed_bit_goes_unnoticed(tmp_path):
     assert refused > 40
 
 
-@pytest.mark.parametrize("change", ["half", "no optimizer", "no rows"])
+@pytest.mark.parametrize("change", ["half", "no optimizer", "no rows", "no column"])
 def test_half_precision_and_incomplete_contents_are_refused(tmp_path, change):
     path = tmp_path / "run.pt"
     run_to(path, 1)
     state = torch.load(path, weights_only=True)
     if change == "half":
         state["net"] = {key: value.half() for key, value in state["net"].items()}
+    elif change == "no column":
+        del state["rows"][0]["test_acc"]
     else:
         del state[change.removeprefix("no ")]
     torch.save(state, path)
-    with pytest.raises(d2lt.CheckpointError, match=r"run\.pt.*(float16 there and .* float32 here|it has no)"):
+    with pytest.raises(
+        d2lt.CheckpointError, match=r"run\.pt.*(float16 there and .* float32 here|it has no|damaged: 'test_acc')"
+    ):
         run_to(path, 2)
+
+
+def test_a_run_does_not_go_on_with_other_images_of_the_same_number(tmp_path):
+    labels, path = torch.arange(20) % 10, tmp_path / "run.pt"
+    first, other = (
+        d2lt.DataIter(torch.arange(20 * 784).add(i).to(torch.uint8).reshape(20, 1, 28, 28), labels, 10) for i in (0, 1)
+    )
+    d2lt.train(make_net(), first, None, 1, 0.1, checkpoint=path, animator=False)
+    with pytest.raises(d2lt.CheckpointError, match=r"source was 'images of your own \(\w{8}\)' and is"):
+        d2lt.train(make_net(), other, None, 2, 0.1, checkpoint=path, animator=False)
 
 
 def test_a_run_with_a_test_set_does_not_go_on_from_one_without(tmp_path):
@@ -483,6 +497,23 @@ def test_an_interrupt_returns_the_epochs_so_far_and_says_where_the_weights_are(c
     assert "Interrupted in epoch 2 of 5" in said and "weights are in the middle of epoch 2" in said
 
 
+def test_an_interrupt_while_saving_leaves_whole_epochs(tmp_path, monkeypatch, capsys):
+    train_iter, test_iter = make_iters()
+    real, saved = torch.save, []
+
+    def second_is_interrupted(state, file):
+        saved.append(state)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        real(state, file)
+
+    monkeypatch.setattr(torch, "save", second_is_interrupted)
+    net = make_net()
+    history = d2lt.train(net, train_iter, test_iter, 3, 0.1, checkpoint=tmp_path / "run.pt", animator=False)
+    assert len(history) == 2 and torch.equal(net[0].weight, saved[1]["net"]["0.weight"])
+    assert "history has the 2 finished, and so have the weights" in capsys.readouterr().out
+
+
 def test_an_interrupt_without_an_epoch_and_a_second_one_stop_what_goes_on(monkeypatch):
     train_iter, test_iter = make_iters()
     with pytest.raises(KeyboardInterrupt, match="epoch 1 of 5"):
@@ -544,9 +575,32 @@ def test_the_rate_is_the_one_given(monkeypatch):
     assert made[0].param_groups[0]["lr"] == 0.5 == history.meta["lr"] and "lr: 0.5" in history.meta["optimizer"]
     history = d2lt.train(make_net(), train_iter, test_iter, 1, 0.25, optimizer=torch.optim.SGD, animator=False)
     assert "lr: 0.25" in history.meta["optimizer"]
+    at_zero = lambda parameters: torch.optim.SGD(parameters, lr=0.0)  # noqa: E731
+    history = d2lt.train(make_net(), train_iter, test_iter, 1, 0.25, optimizer=at_zero, animator=False)
+    assert "lr: 0.25" in history.meta["optimizer"]
     recipe = d2lt.modern_recipe() | {"lr": 0.125}
     history = d2lt.train(make_net(), train_iter, test_iter, 1, animator=False, **recipe)
     assert history.meta["lr"] == 0.125 and "initial_lr: 0.125" in history.meta["optimizer"]
+
+
+def test_swapped_iterators_are_found():
+    train_iter, test_iter = make_iters()
+    with pytest.raises(ValueError, match="train_iter is in order and test_iter is shuffled"):
+        d2lt.train(make_net(), test_iter, train_iter, 1, 0.1, animator=False)
+
+
+@pytest.mark.parametrize(("changes", "error"), [({"weight_decay": -0.1}, ValueError), ({"augment": "no"}, TypeError)])
+def test_recipes_that_cannot_be_meant(changes, error):
+    with pytest.raises(error, match=f"{next(iter(changes))}="):
+        d2lt.modern_recipe(**changes)
+
+
+def test_a_checkpoint_in_the_home_folder_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    run_to("~/run.pt", 1)
+    assert (tmp_path / "home" / "run.pt").is_file() and not (tmp_path / "~").exists()
 
 
 def test_groups_with_rates_of_their_own_keep_their_ratio():
@@ -642,6 +696,13 @@ def test_evaluating_on_the_training_images_leaves_the_random_state_alone():
         ({"train_iter": torch.utils.data.DataLoader([1])}, TypeError, "train_iter is a DataLoader: give d2lt.DataIter"),
         ({"train_iter": np.zeros(3)}, TypeError, "train_iter is a ndarray: give d2lt.DataIter"),
         ({"checkpoint": "."}, ValueError, "checkpoint='.' is a folder"),
+        ({"net": make_net}, TypeError, "net=<function make_net.*give one, such as lenet"),
+        ({"schedule": lambda progress: -1.0}, ValueError, "schedule's factor=-1"),
+        ({"schedule": lambda progress: None}, TypeError, "schedule's factor=None"),
+        ({"augment": lambda X: None}, TypeError, "augment returned None: let it return the images"),
+        ({"loss": nn.CrossEntropyLoss}, TypeError, "does not take logits"),
+        ({"loss": nn.MSELoss()}, TypeError, "does not take logits"),
+        ({"animator": "yes"}, TypeError, "animator='yes': give True, False"),
     ],
 )
 def test_bad_arguments_are_named(changes, error, words):
@@ -667,8 +728,6 @@ def test_a_history_has_a_row_for_every_epoch():
     history = d2lt.train(make_net(), train_iter, test_iter, 2, 0.1, animator=False)
     assert [row["epoch"] for row in history.rows()] == [1, 2]
     assert history.rows()[1]["test_acc"] == history.test_acc[1]
-    with pytest.raises(ValueError, match="columns"):
-        history.add(train_loss=1.0)
 
 
 def test_init_xavier_refuses_lazy_layers():

@@ -109,3 +109,7 @@ def test_workflows_parse_and_call_the_readmes_commands():
     assert "make test" in text["test"]
     assert "make book" in text["publish"]
     assert "make linkcheck" in text["links"]
+    one_liners = re.findall(r'run: python -c "([^"]+)"', text["test"])
+    assert one_liners
+    for code in one_liners:
+        exec(code, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,8 @@ def test_any_host_will_do_where_the_sites_address_is_given(copy):
     text = (folder / "chapters" / "nin.ipynb").read_text(encoding="utf-8")
     assert f"git+https://git.example.org/group/course/nets@{publish.tag()}" in text
     assert publish.settings()["html"]["baseurl"] == "https://nets.example.org/"
+    for site in ("https://nets.example.org/../other", "javascript:alert(1)", "http://nets.example.org"):
+        assert publish.set_repository("https://git.example.org/you/yours", site) == 1
 
 
 def test_an_address_that_is_not_set_and_a_tag_that_is_missing_are_found(copy, monkeypatch, capsys):
@@ -129,3 +132,29 @@ def test_an_address_is_never_run(tmp_path):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode != 0 and "nothing was changed" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_make_sets_and_checks_the_address_in_a_folder_with_spaces(tmp_path):
+    folder = tmp_path / "my book, the first"
+    for name in (
+        "Makefile",
+        "_config.yml",
+        "_toc.yml",
+        "requirements.txt",
+        "book/teaching/class.mk",
+        "book/teaching/requirements.txt",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "book" / "_ext", folder / "book" / "_ext")
+    shutil.copytree(ROOT / "d2ltorch", folder / "d2ltorch")
+    (folder / ".venv").symlink_to(sys.prefix)
+    make = ["make", "--silent", "--old-file=.venv/.installed"]
+    for arguments, words in (
+        (["publish-check"], "repository.url  https://"),
+        (["set-repository", "URL=https://github.com/you/yours"], "served at https://you.github.io/yours/"),
+    ):
+        done = subprocess.run([*make, *arguments], cwd=folder, capture_output=True, text=True)
+        assert words in done.stdout, done.stdout + done.stderr
+    dry = subprocess.run(["make", "--dry-run", "book", "class", "test"], cwd=folder, capture_output=True, text=True)
+    assert dry.returncode == 0 and str(folder) not in dry.stdout.replace(f'"{folder}"', "")
