@@ -1,4 +1,4 @@
-"""The chapters' *Check yourself*: six questions with four answers each, read from one plain form of Markdown.
+"""*Check yourself* of a chapter or a page: questions with four answers each, read from one plain form of Markdown.
 
 **1. Question?**
 
@@ -16,10 +16,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
-
-from book.notebooks import cells
+from pathlib import Path
 
 HEADING = "## Check yourself"
 LETTERS = "abcd"
@@ -38,20 +38,23 @@ class Question:
     right: str
 
 
-def questions(chapter: str) -> list[Question]:
-    """The questions of ``chapters/<chapter>.ipynb``, in order.
+def questions(path: Path) -> list[Question]:
+    """The questions of a notebook, or of a page in Markdown, in order.
 
     Raises:
-        ValueError: a question that has not the form above; it names chapter and question.
+        ValueError: a question that has not the form above; it names page and question.
     """
-    sources = [cell["source"] for cell in cells(chapter) if cell["cell_type"] == "markdown"]
-    section = "\n\n".join(sources).partition(f"{HEADING}\n")[2].split("\n## ")[0]
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    section = text.partition(f"{HEADING}\n")[2].split("\n## ")[0]
     parts = _QUESTION.split(section)[1:]
-    return [_read(chapter, *parts[i : i + 3]) for i in range(0, len(parts), 3)]
+    return [_read(path.stem, *parts[i : i + 3]) for i in range(0, len(parts), 3)]
 
 
-def _read(chapter: str, number: str, text: str, body: str) -> Question:
-    where = f"{chapter}, question {number}"
+def _read(page: str, number: str, text: str, body: str) -> Question:
+    where = f"{page}, question {number}"
     offered, found, judged = body.partition(_ANSWERS)
     answers, verdicts = dict(_LINE.findall(offered)), dict(_LINE.findall(judged.split("</details>")[0]))
     right = [letter for letter, verdict in verdicts.items() if verdict.startswith("Right: ")]

@@ -10,7 +10,8 @@ from sphinx import addnodes
 
 PAGE = "book/glossary"
 NOT_IN = (nodes.reference, nodes.literal, nodes.title, nodes.math, nodes.raw, nodes.literal_block, nodes.table)
-WITHOUT = {"Exercises", "Summary", "References", "Set-up"}  # sections: after the first use, or before any
+# sections: after the first use, or before any; and an answer to click holds no link
+WITHOUT = {"Exercises", "Summary", "References", "Set-up", "Check yourself"}
 
 
 def remember_terms(app, doctree) -> None:

@@ -277,8 +277,8 @@ def lighten_site(app, exception) -> None:
     pages = [page for page in sorted(out.rglob("*.html")) if "_static" not in page.parts and page.name != "index.html"]
     texts = {page: page.read_text(encoding="utf-8") for page in pages}
     scripts = {name: (aside / name).read_text(encoding="utf-8") for name in SCRIPTS}
-    search = (static / "search.js").read_text(encoding="utf-8")
-    words = words_of([*texts.values()], [search, *(text for name, text in scripts.items() if "bootstrap" not in name)])
+    own = [(static / name).read_text(encoding="utf-8") for name in ("search.js", "quiz.js")]
+    words = words_of([*texts.values()], [*own, *(text for name, text in scripts.items() if "bootstrap" not in name)])
     sheets = [path.read_text(encoding="utf-8") for name in STYLES for path in sorted(aside.glob(name))]
     css = shrink_icons("\n".join(usable_rules(sheet, words) for sheet in sheets), aside, static)
     (static / "book.css").write_text(css, encoding="utf-8")

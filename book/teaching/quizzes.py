@@ -21,7 +21,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from book import quiz
 from book.networks import NETWORKS
-from book.notebooks import ROOT
+from book.notebooks import CHAPTERS, ROOT
 
 TITLE = "From LeNet to DenseNet"
 
@@ -31,7 +31,7 @@ def moodle(chapter: str) -> str:
     root = Element("quiz")
     category = SubElement(root, "question", type="category")
     _text(SubElement(category, "category"), f"$course$/top/{TITLE}/{NETWORKS[chapter].title}")
-    for number, question in enumerate(quiz.questions(chapter), 1):
+    for number, question in enumerate(quiz.questions(CHAPTERS / f"{chapter}.ipynb"), 1):
         entry = SubElement(root, "question", type="multichoice")
         _text(SubElement(entry, "name"), f"{NETWORKS[chapter].title} {number}")
         _text(SubElement(entry, "questiontext", format="html"), _html(question.text))
@@ -50,7 +50,7 @@ def moodle(chapter: str) -> str:
 def plain(chapter: str) -> str:
     """The chapter's questions as text2qti reads them: Markdown with LaTeX, the right answer starred."""
     lines = [f"Quiz title: {TITLE}: {NETWORKS[chapter].title}", "Shuffle answers: true", ""]
-    for number, question in enumerate(quiz.questions(chapter), 1):
+    for number, question in enumerate(quiz.questions(CHAPTERS / f"{chapter}.ipynb"), 1):
         lines.append(f"{number}.  {_one_line(question.text)}")
         for letter, words in question.answers.items():
             lines.append(f"{'*' * (letter == question.right)}{letter}) {_one_line(words)}")

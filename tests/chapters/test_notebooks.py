@@ -237,7 +237,7 @@ def test_solutions_are_folded_in_every_front_end(path):
 
 def test_six_questions_to_check_yourself(path):
     """In the form that quizzes are made from: four answers, one of them right, a reason for each."""
-    asked = quiz.questions(path.stem)
+    asked = quiz.questions(path)
     assert len(asked) == 6
     assert all(question.text.endswith("?") for question in asked)
     assert len({question.right for question in asked}) >= 3, "the right answer is nearly always in the same place"

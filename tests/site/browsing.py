@@ -57,7 +57,7 @@ def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
 def fold_problems(tab) -> list[str]:
     """Open and close the first solution and the first hidden cell by mouse and by keyboard."""
     problems = []
-    for kind in ("article details:not(.hide)", "article details.hide"):
+    for kind in ("article details:not(.hide, .answers)", "article details.hide"):
         fold = tab.locator(kind).first
         if tab.locator(kind).count() == 0:
             continue

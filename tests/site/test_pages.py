@@ -10,7 +10,10 @@ import matplotlib
 import nbformat
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from book import quiz
 from book.networks import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +52,28 @@ def test_other_notebooks_open_with_the_chapters_installation(path):
         return next(cell.source for cell in cells if cell.cell_type == "code").split("\n\n")[0]
 
     assert "%pip install" in installs(path) and installs(path) == installs(ROOT / "chapters" / "lenet.ipynb")
+
+
+def test_the_placement_page_has_twelve_questions_with_answers_that_torch_confirms():
+    asked = quiz.questions(ROOT / "book" / "placement.md")
+    assert len(asked) == 12 and all(question.text.endswith("?") for question in asked)
+    assert len({question.right for question in asked}) == 4
+    A, b, X, values = torch.ones(5, 1), torch.ones(3), torch.ones(32, 3, 28, 28), torch.tensor([2.0, 4.0, 4.0, 6.0])
+    edge = nn.functional.conv1d(torch.tensor([[0.0, 0, 5, 5, 0]]), torch.tensor([[[-1.0, 1]]]))
+    w = torch.tensor(1.0, requires_grad=True)
+    ((2 * w - 6) ** 2).backward()
+    computed = {
+        1: f"`{[n * n for n in range(4) if n % 2]}`",
+        3: str(tuple((A + b).shape)),
+        5: str(tuple(X.reshape(32, -1).shape)),
+        6: str(sum(p.numel() for p in nn.Linear(20, 5).parameters())),
+        9: " × ".join(map(str, nn.Conv2d(3, 1, 3, padding=1)(X).shape[2:])),
+        10: str([int(value) for value in edge[0]]).replace("-", "−"),
+        11: f"{(w - 0.1 * w.grad).item():.1f}",
+        12: f"{values.mean():.0f} and {values.var(unbiased=False):.0f}",
+    }
+    assert computed == {k: asked[k - 1].answers[asked[k - 1].right] for k in computed}
+    assert X.mean(dim=(0, 2, 3)).shape == (3,) and asked[3].answers[asked[3].right] == "One number for each channel."
 
 
 # Machado, Oliveira and Fernandes (2009), table 1, severity 1.0: linear RGB as the reader's eye sees it.
