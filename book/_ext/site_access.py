@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from docutils import nodes
+from site_chinese import is_chinese
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -22,20 +23,22 @@ FOLD = re.compile(
     r'<p class="expanded admonition-title">Hide the \w+</p>\s*</summary>'
 )
 FOLD_LABELS = {"source": "Code of this figure", "content": "Solution in code", "outputs": "Output"}
+CHINESE = {"Code of this figure": "本图的代码", "Solution in code": "解答（代码）", "Output": "输出", "Code": "代码"}
 PLAIN_TOKEN = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 
 
-def label_folds(body: str) -> str:
+def label_folds(body: str, chinese: bool = False) -> str:
     def label(match: re.Match) -> str:
-        return f"<summary>{FOLD_LABELS.get(match[1], 'Code')}</summary>"
+        words = FOLD_LABELS.get(match[1], "Code")
+        return f"<summary>{CHINESE[words] if chinese else words}</summary>"
 
     return FOLD.sub(label, body)
 
 
 EXERCISE = re.compile(
     r"<p>(?=<strong>(?P<number>\d+)\.</strong>)"
-    r"|<details>\s*<summary>(?P<solution>Solution)</summary>"
-    r"|<summary>(?P<code>Solution in code)</summary>"
+    r"|<details>\s*<summary>(?P<solution>Solution|解答)</summary>"
+    r"|<summary>(?P<code>Solution in code|解答（代码）)</summary>"
 )
 
 
@@ -49,8 +52,9 @@ def name_exercises(body: str) -> str:
             number = match["number"]
             return f'<p class="exercise" id="exercise-{number}">'
         if match["solution"]:
-            return f'<details id="solution-{number}"><summary>Solution {number}</summary>'
-        return f"<summary>Solution {number} in code</summary>"
+            return f'<details id="solution-{number}"><summary>{match["solution"]} {number}</summary>'
+        words = match["code"].replace("Solution", f"Solution {number}").replace("解答", f"解答 {number}")
+        return f"<summary>{words}</summary>"
 
     before, heading, exercises = body.partition('<section id="exercises">')
     return before + heading + EXERCISE.sub(name, exercises)
@@ -76,7 +80,7 @@ def repair_page(app, pagename, templatename, context, doctree) -> None:
         return
     body = PLAIN_TOKEN.sub(r"\1", context.get("body", ""))
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = name_exercises(label_folds(body))
+    context["body"] = name_exercises(label_folds(body, is_chinese(pagename)))
 
 
 def require_alt(app, doctree) -> None:

@@ -7,16 +7,16 @@ import re
 import unicodedata
 
 import pytest
-from browsing import CHAPTERS, PAGES, needs_browser, use_theme, visit
+from browsing import CHAPTERS, CHINESE_CHAPTERS, PAGES, needs_browser, use_theme, visit
 
 pytestmark = [pytest.mark.browser, needs_browser]
 
 
 def letters(text: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]", "", unicodedata.normalize("NFKD", text))  # ligatures are letters
+    return re.sub(r"[^0-9A-Za-z\u3400-\u9fff]", "", unicodedata.normalize("NFKD", text))  # ligatures are letters
 
 
-@pytest.mark.parametrize("name", [*CHAPTERS, "book/results", "book/glossary"])
+@pytest.mark.parametrize("name", [*CHAPTERS, "book/results", "book/glossary", *CHINESE_CHAPTERS[:1]])
 def test_paper_holds_what_the_page_holds(tab, name):
     """The PDF's text has every paragraph, list item and line of code, folded ones too."""
     from pypdf import PdfReader
