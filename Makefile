@@ -20,7 +20,7 @@ unexport URL SITE
 export REPOSITORY_URL := $(value URL)
 export SITE_URL := $(value SITE)
 
-.PHONY: help book test lint format test-unit test-notebooks test-site test-colab serve chapters results bench pdf \
+.PHONY: help book test lint format test-unit test-notebooks test-site test-colab test-lab serve chapters results bench pdf \
         zh zh-status clean publish-check set-repository linkcheck
 .DEFAULT_GOAL := help
 
@@ -58,7 +58,7 @@ format: $(STAMP)  ## mend what can be mended of rules and form
 	$(BIN)/ruff format .
 
 test-unit: $(STAMP)  ## package, chapters and ledger, with a floor under what the tests reach
-	$(BIN)/python -m pytest tests -m "not colab and not browser" -n 2 --cov --cov-fail-under=$(if $(D2LTORCH_DATA),94,80)
+	$(BIN)/python -m pytest tests -m "not colab and not browser and not lab" -n 2 --cov --cov-fail-under=$(if $(D2LTORCH_DATA),94,80)
 
 # Every chapter in quick mode, two at a time with one thread each; outputs are compared with the
 # stored ones, except in cells tagged nbval-ignore-output.
@@ -74,6 +74,9 @@ test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
 	$(BIN)/python -m pytest tests -m colab
 
 include book/teaching/class.mk
+
+test-lab: $(STAMP) $(CLASS_STAMP)  ## LeNet in quick mode in a real JupyterLab, in Chromium
+	$(BIN)/python -m pytest tests/site/test_lab.py
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
 	$(BIN)/python -m book.results.execute $(ARGS)

@@ -4,6 +4,7 @@
 * Names, punctuation and blanks in code have the colour of the text, and need no element: a third of
   a chapter's HTML.
 * Entries of the bibliography are items of its list; the role that docutils gives is deprecated.
+* The italic line below a cell's figure, "Figure 3. …", is its caption, with an address, #fig-3.
 * A picture without alternative text is a warning, which a strict build turns into an error.
 """
 
@@ -60,6 +61,23 @@ def name_exercises(body: str) -> str:
     return before + heading + EXERCISE.sub(name, exercises)
 
 
+OUTPUT = '<div class="cell_output docutils container">'
+CAPTION = re.compile(r"<p><em[^>]*>(?P<label>(?:Figure|图) (?P<number>\d+)[.。：]?)")
+
+
+def caption_figures(body: str) -> str:
+    """A caption and the output right above it belong together, for the eye and for a screen reader."""
+    done, last = [], 0
+    for caption in CAPTION.finditer(body):
+        above, found, figure = body[last : caption.start()].rpartition(OUTPUT)
+        name = f"fig-{caption['number']}"
+        if found and "<img" in figure and "<p>" not in figure:
+            found = found.replace("<div", f'<div role="figure" aria-labelledby="{name}"')
+        done += [above, found, figure, f'<p class="figure-caption" id="{name}"><em><b>{caption["label"]}</b>']
+        last = caption.end()
+    return "".join([*done, body[last:]])
+
+
 NUMBER = re.compile(r"[−–-]?[\d,.]+( ?[%MkGs×]| ms| MB)?( ± [\d.]+)?( \(\d+ runs?\))?")
 
 
@@ -80,7 +98,7 @@ def repair_page(app, pagename, templatename, context, doctree) -> None:
         return
     body = PLAIN_TOKEN.sub(r"\1", context.get("body", ""))
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = name_exercises(label_folds(body, is_chinese(pagename)))
+    context["body"] = caption_figures(name_exercises(label_folds(body, is_chinese(pagename))))
 
 
 def require_alt(app, doctree) -> None:

@@ -21,11 +21,13 @@ addEventListener("afterprint", () => {
   }
 });
 
-// What scrolls sideways is a tab stop, so that the keyboard reaches it. The theme measures all blocks at once when the
-// page has loaded, which lays out the whole chapter; here they are measured when the browser has nothing else to do.
+// What scrolls sideways is a tab stop, so that the keyboard reaches it. The theme measures all blocks when the page has
+// loaded, which lays out the whole chapter; here they are measured once somebody uses the Tab key, when the browser has
+// nothing else to do.
 const SCROLLS = "article pre, .table-scroll, .figure-scroll, .pst-scrollable-table-container";
 const whenIdle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 5 }), 50));
 let waiting = [];
+let byKeyboard = false;
 function measureSome(idle) {
   while (waiting.length && idle.timeRemaining() > 3) {
     const block = waiting.pop();
@@ -35,11 +37,16 @@ function measureSome(idle) {
   if (waiting.length) whenIdle(measureSome);
 }
 function measureAll() {
+  if (!byKeyboard) return;
   const idle = waiting.length === 0;
   waiting = [...document.querySelectorAll(SCROLLS)].reverse();
   if (idle) whenIdle(measureSome);
 }
-addEventListener("load", measureAll);
+addEventListener("keydown", (event) => {
+  if (event.key !== "Tab" || byKeyboard) return;
+  byKeyboard = true;
+  measureAll();
+});
 addEventListener("resize", measureAll);
 for (const event of ["toggle", "change"]) addEventListener(event, measureAll, true); // a fold that opens
 

@@ -51,6 +51,9 @@ def use_theme(tab, theme: str) -> None:
 def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
     """What axe-core finds against WCAG 2.1 AA, a line for each kind with its first places."""
     tab.evaluate("source => { if (!window.axe) { (0, eval)(source) } }", axe_source)
+    if not only_colours:  # what scrolls becomes reachable by keyboard once somebody uses the Tab key
+        tab.evaluate("dispatchEvent(new KeyboardEvent('keydown', {key: 'Tab'}))")
+        tab.wait_for_timeout(700)
     rules = {"type": "rule", "values": ["color-contrast"]} if only_colours else WCAG
     found = tab.evaluate("rules => axe.run({runOnly: rules, preload: false, resultTypes: ['violations']})", rules)[
         "violations"

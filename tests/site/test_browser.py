@@ -85,7 +85,6 @@ def test_page_in_the_browser(tab, axe_source, name):
     tab.evaluate(
         "document.querySelectorAll('div.highlight pre, mjx-container').forEach(e => { e.textContent = e.textContent })"
     )
-    tab.wait_for_timeout(700)  # the theme makes what scrolls reachable by keyboard, 300 ms after a resize
     problems += [f"light phone, {line}" for line in violations(tab, axe_source)]
     tab.set_viewport_size({"width": WIDTHS["wide"], "height": 900})
     use_theme(tab, "dark")
@@ -122,7 +121,6 @@ def test_formulae_are_accessible(tab, axe_source, theme):
     use_theme(tab, theme)
     assert tab.locator("mjx-container mjx-assistive-mml").count() == tab.locator("mjx-container").count() > 0
     tab.evaluate("document.querySelectorAll('div.highlight pre').forEach(e => { e.textContent = e.textContent })")
-    tab.wait_for_timeout(700)
     assert not violations(tab, axe_source)
 
 

@@ -124,6 +124,17 @@ def test_published_ledger_is_the_books(site):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
+    cells = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    written = [f"fig-{number}" for number in re.findall(r"^\*Figure (\d+)\. ", text, re.MULTILINE)]
+    assert [caption["id"] for caption in soup(name).select("p.figure-caption")] == written
+    figures = soup(name).select("[role=figure]")
+    assert [figure["aria-labelledby"] for figure in figures] == written
+    assert all(figure.find("img") for figure in figures)
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_weight(site, soup, name):
     html = site / f"{name}.html"
     pictures = {html.parent.joinpath(unquote(i["src"])).resolve() for i in soup(name).select("article img")}
