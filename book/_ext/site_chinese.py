@@ -25,8 +25,38 @@ logger = logging.getLogger(__name__)
 TITLE = "从 LeNet 到 DenseNet"
 CAPTIONS = {"Before you start": "开始之前", "Networks": "网络", "Results and reference": "结果与参考"}
 ENGLISH_ONLY = "英文页面"
+SEARCH = "zh/search"
 FOOTER = """<p>文字和图片：<a href="https://creativecommons.org/licenses/by/4.0/deed.zh-hans">CC BY 4.0</a>。代码：MIT。
 <a href="{url}">源代码</a> · <a href="{url}/issues/new">指出错误或缺漏</a></p>"""
+# What the themes' own Chinese leaves in English: in attributes, and as the text of buttons.
+WORDS = {
+    "Link to this heading": "本节的链接",
+    "Link to this image": "本图的链接",
+    "Link to this table": "本表的链接",
+    "Link to this term": "本词条的链接",
+    "Link to this code": "这段代码的链接",
+    "Search this book...": "搜索本书……",
+    "Toggle primary sidebar": "显示或隐藏目录",
+    "Toggle secondary sidebar": "显示或隐藏本页目录",
+    "Color mode": "浅色或深色",
+    "System Settings": "跟随系统",
+    "Launch interactive content": "运行本章",
+    "Launch on Colab": "在 Colab 中运行",
+    "Source repositories": "源代码仓库",
+    "Source repository": "源代码仓库",
+    "Open an issue": "报告问题",
+    "Open issue": "报告问题",
+    "Repository": "仓库",
+    "Download this page": "下载本页",
+    "Download notebook file": "下载 notebook",
+    "Download source file": "下载源文件",
+    "Print to PDF": "打印为 PDF",
+    "Main": "全书目录",
+    "Page": "本页目录",
+    "Section Navigation": "本部分目录",
+}
+KNOWN = "|".join(map(re.escape, WORDS))
+LEFT = re.compile(rf'((?:title|aria-label|placeholder)="|btn__text-container">)({KNOWN})(?=["<])')
 HAN = re.compile("[\u3400-\u9fff]")
 CATALOGUES = (
     (Path(sphinx.locale.__file__).parent, "zh_CN", "sphinx"),
@@ -123,8 +153,13 @@ def before_writing(app, doctree, docname) -> None:
 
 
 def before_context(app, pagename, templatename, context, doctree) -> None:
+    """The way to the other language, before the theme drops the parts of a page that hold nothing."""
     if app.builder.format == "html":
         switch_words(app, pagename)
+        other = counterpart(pagename)
+        if other in app.env.found_docs or {pagename, other} == {"search", SEARCH}:
+            language, name = ("en", "English") if is_chinese(pagename) else ("zh-CN", "中文")
+            context["other_language"] = (language, name, context["pathto"](other))
 
 
 def sidebar_of(app, pagename: str, home: str, html: str) -> str:
@@ -137,6 +172,8 @@ def sidebar_of(app, pagename: str, home: str, html: str) -> str:
         if (caption.get_text().strip() in CAPTIONS.values()) == chinese:
             for item in [item for item in links.find_all("li") if names[item] == home]:
                 item.decompose()  # the theme has put it on top
+            if not links.find("li"):
+                caption.decompose()
             continue
         english += [item for item in links.find_all("li") if counterpart(names[item]) not in app.env.found_docs]
         caption.extract()
@@ -167,9 +204,6 @@ def adapt(app, pagename, templatename, context, doctree) -> None:
         context["pathto"] = lambda to, *args, **options: pathto(SEARCH if to == "search" else to, *args, **options)
         if home in pages:
             context["root_doc"], context["root_title"] = home, TITLE
-    if other in pages or {pagename, other} == {"search", SEARCH}:
-        address = context["pathto"](other)
-        context["other_language"] = ("en", "English", address) if chinese else ("zh-CN", "中文", address)
     if other in pages:
         base = app.config.html_baseurl.rstrip("/")
         for name in sorted({pagename, other}):
@@ -187,7 +221,12 @@ def adapt(app, pagename, templatename, context, doctree) -> None:
         )
 
 
-SEARCH = "zh/search"
+def say_the_rest(app, exception) -> None:
+    """The themes' words that no catalogue has in Chinese."""
+    if exception is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("zh/*.html"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(LEFT.sub(lambda left: left[1] + WORDS[left[2]], text), encoding="utf-8")
 
 
 def search_page(app):
@@ -205,4 +244,5 @@ def setup(app):
     app.connect("html-page-context", before_context, priority=1)
     app.connect("html-page-context", adapt, priority=950)
     app.connect("html-collect-pages", search_page)
+    app.connect("build-finished", say_the_rest, priority=830)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": False}

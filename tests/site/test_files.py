@@ -123,18 +123,18 @@ def test_published_ledger_is_the_books(site):
     assert [json.loads(line) for line in published.read_text().splitlines()] == own
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", [*CHAPTERS, *CHINESE_CHAPTERS])
 def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
     cells = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
     text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    written = [f"fig-{number}" for number in re.findall(r"^\*Figure (\d+)\. ", text, re.MULTILINE)]
+    written = [f"fig-{number}" for number in re.findall(r"^\*(?:Figure|图) (\d+)[.：]", text, re.MULTILINE)]
     assert [caption["id"] for caption in soup(name).select("p.figure-caption")] == written
     figures = soup(name).select("[role=figure]")
     assert [figure["aria-labelledby"] for figure in figures] == written
     assert all(figure.find("img") for figure in figures)
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", [*CHAPTERS, *CHINESE_CHAPTERS])
 def test_chapter_weight(site, soup, name):
     html = site / f"{name}.html"
     pictures = {html.parent.joinpath(unquote(i["src"])).resolve() for i in soup(name).select("article img")}
