@@ -16,7 +16,7 @@ from docutils import nodes
 from site_chinese import HAN, TITLE, close_gaps, counterpart, is_chinese
 
 WORDS_PER_MINUTE = 200
-CHINESE_LETTERS_PER_MINUTE = 320
+CHINESE_LETTERS_PER_MINUTE = 350
 SECONDS_PER_CODE_LINE = 2
 SECONDS_PER_FIGURE = 12
 DESCRIPTION_LENGTH = 200
