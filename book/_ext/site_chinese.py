@@ -98,6 +98,12 @@ def add_chinese_pages(app, config) -> None:
 # ---- what a page is made of ------------------------------------------------------------------------------------------
 
 
+def read_without_index(app, docname: str, source: list[str]) -> None:
+    """What a docstring describes is indexed once, on the English page."""
+    if is_chinese(docname):
+        source[0] = re.sub(r"^(\.\. auto\w+:: .+)$", r"\1\n   :no-index:", source[0], flags=re.MULTILINE)
+
+
 def share_anchors(app, doctree) -> None:
     """The headings and glossary entries of a Chinese page have the addresses of the English ones."""
     env = app.env
@@ -252,6 +258,7 @@ def search_page(app):
 def setup(app):
     app.config.templates_path.append(str(Path(__file__).parent / "templates"))
     app.connect("config-inited", add_chinese_pages, priority=100)
+    app.connect("source-read", read_without_index)
     app.connect("doctree-read", share_anchors, priority=100)
     app.connect("doctree-read", mark_emphasis)
     app.connect("doctree-resolved", before_writing)
