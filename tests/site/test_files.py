@@ -35,7 +35,7 @@ def test_links_and_anchors_resolve(site, soup):
             url, anchor = urldefrag(urljoin(here, target))
             parsed = urlparse(url)
             if parsed.netloc != "site":
-                if element.name != "a" and element.get("rel") not in (["canonical"],):
+                if element.name != "a" and element.get("rel") not in (["canonical"], ["alternate"]):
                     broken.append(f"{name}: {element.name} from another host: {target}")
                 outside.add(url)
                 continue
