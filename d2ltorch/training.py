@@ -180,9 +180,8 @@ def evaluate(
     """
     _check_network(net)
     check_data("data_iter", data_iter)
-    if device is None:
-        device = next((parameter.device for parameter in net.parameters()), data_iter.device)
-    device = usable_device(device)
+    here = next((parameter.device for parameter in net.parameters()), data_iter.device)
+    device = usable_device(here if device is None else device)
     sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
     loss, accuracy = sums.means()
     return loss or 0.0, accuracy or 0.0
@@ -301,18 +300,17 @@ def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device
     norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     if count % batch_size != 1 or not norms:
         return
-    works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
-    with left_as_found(net), torch.no_grad():
-        for module in norms:
-            module.training = True
-        try:
+    try:
+        with left_as_found(net), torch.no_grad():
+            for module in norms:
+                module.training = True
             net(train_iter.examples([0])[0].to(device))
-        except (RuntimeError, ValueError) as error:
-            if "more than 1 value per channel" in str(error):  # else the first batch says what is wrong
-                raise ValueError(
-                    f"batch_size={batch_size} leaves a last batch of one of {count:,} examples, and batch norm cannot "
-                    f"train on a single value a channel: give batch_size={works}"
-                ) from None
+    except (RuntimeError, ValueError) as error:  # any other is left to the first batch
+        is_it = "more than 1 value per channel" in str(error)
+        works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
+        problem = f"batch_size={batch_size} leaves a last batch of one of {count:,} examples"
+        cure = f"batch norm cannot train on a single value a channel: give batch_size={works}"
+        require(not is_it, ValueError, f"{problem}, and {cure}")
 
 
 def _check_finite(net: nn.Module, learnt: _Sums, tested: _Sums, epoch: int, lr: float) -> None:

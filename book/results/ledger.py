@@ -101,12 +101,12 @@ def _rounded(value: float | None) -> float | None:
 
 def peak_memory_mb() -> int:
     """The GPU's peak allocation, or this process's peak resident memory on a CPU, in MB."""
-    import resource
-
     import torch
 
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20)
+    import resource  # which Windows does not have
+
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
 

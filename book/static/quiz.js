@@ -2,7 +2,7 @@
 
 // "Check yourself" answers at a click. In the page each question is text: a bold line, four answers, and a fold with a
 // reason for each. Here the answers become radio buttons; the fold stays for paper and for readers without scripts.
-// Arrow keys choose a radio button on their way, so with the keyboard an answer counts at Enter or Space.
+// Arrow keys choose radio buttons on their way, so with the keyboard an answer counts at Enter or Space.
 addEventListener("DOMContentLoaded", () => {
   const make = (name, properties, ...children) => {
     const element = Object.assign(document.createElement(name), properties);
@@ -43,7 +43,7 @@ addEventListener("DOMContentLoaded", () => {
         : `Right at the first try: ${right} of ${questions.length}.`;
     };
     question.addEventListener("click", (event) => answer(event.target));
-    question.addEventListener("keydown", (event) => event.key === "Enter" && answer(event.target));
+    question.addEventListener("keydown", (event) => /^(Enter| )$/.test(event.key) && answer(event.target));
     list.replaceWith(question);
     text.remove();
     return question;

@@ -13,8 +13,18 @@ from book.networks import NETWORKS
 from book.notebooks import CHAPTERS, ROOT, definitions, num_params
 from d2ltorch import torchvision
 
-__all__ = ["CHAPTERS", "NAMES", "ROOT", "definitions", "num_params"]
+__all__ = ["CHAPTERS", "NAMES", "PARAMETERS", "ROOT", "definitions", "num_params"]
 NAMES = tuple(NETWORKS)  # in the book's order
+PARAMETERS = {
+    "lenet": 61_706,
+    "alexnet": 46_764_746,
+    "vgg": 43_093_322,
+    "nin": 1_992_166,
+    "googlenet": 5_977_530,
+    "batch_norm": 62_158,
+    "resnet": 11_175_370,
+    "densenet": 757_322,
+}
 
 
 def copy_repository(folder: Path) -> Path:
@@ -26,15 +36,6 @@ def copy_repository(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return folder
-
-
-def stage_shapes(net: nn.Module, *shape: int) -> list[tuple[int, ...]]:
-    """What each stage of ``net`` makes of an input of ``shape``, without the batch axis; moves ``net`` to meta."""
-    X, shapes = torch.empty(shape, device="meta"), []
-    for stage in net.to("meta"):
-        X = stage(X)
-        shapes.append(tuple(X.shape[1:]))
-    return shapes
 
 
 def assert_same_logits(chapter: dict[str, Any], name: str, expected: int) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from chapter import definitions, num_params, stage_shapes
+from chapter import definitions, num_params
 from torch import nn
 from torch.nn import functional as F
 
@@ -28,20 +28,6 @@ def chapter():
 def test_parameter_counts(chapter, builder, arguments, expected):
     with torch.device("meta"):
         assert num_params(chapter[builder](**arguments)) == expected
-
-
-def test_shapes_stage_by_stage(chapter):
-    assert stage_shapes(chapter["alexnet"](), 2, 1, 224, 224) == [
-        (96, 54, 54),
-        (96, 26, 26),
-        (256, 26, 26),
-        (256, 12, 12),
-        (384, 12, 12),
-        (384, 12, 12),
-        (256, 12, 12),
-        (256, 5, 5),
-        (10,),
-    ]
 
 
 def test_the_head_holds_92_percent_of_the_parameters(chapter):

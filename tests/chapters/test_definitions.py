@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 import torch
-from chapter import NAMES, definitions
+from chapter import NAMES, PARAMETERS, definitions, num_params
 from torch import nn
 
 from book import networks
@@ -84,7 +84,26 @@ DEFAULTS = {  # of arguments by name, in every chapter: what a builder promises,
 @pytest.mark.parametrize("case", WINDOWS, ids=str)
 def test_windows_and_pools_are_those_of_the_paper_or_of_the_text(case):
     chapter, builder, *arguments = case
-    assert windows(on_meta(definitions(chapter)[builder], *arguments)) == WINDOWS[case]
+    net = on_meta(definitions(chapter)[builder], *arguments)
+    assert windows(net) == WINDOWS[case]
+    assert {module.output_size for module in net.modules() if isinstance(module, nn.AdaptiveAvgPool2d)} <= {1}
+
+
+def test_windows_of_the_contestants_that_are_one_branch_or_all():
+    googlenet = definitions("googlenet")
+    net = on_meta(
+        googlenet["two_blocks"], googlenet["Inception"], 8, lambda row: row[0] + row[1][1] + row[2][1] + row[3]
+    )
+    assert windows(net) == f"3/2+1, {INCEPTION}, max 3/2+1, {INCEPTION}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_is_as_large_as_stated_and_takes_other_channels_and_classes(name):
+    row, chapter = networks.find(name), definitions(name)
+    arguments = [chapter[argument] for argument in row.arguments]
+    assert num_params(on_meta(networks.build, name)) == PARAMETERS[name]
+    net = on_meta(chapter[row.builder], *arguments, in_channels=3, num_classes=7).eval()
+    assert net(torch.empty(2, 3, row.size, row.size, device="meta")).shape == (2, 7)
 
 
 @pytest.mark.parametrize("name", NAMES)

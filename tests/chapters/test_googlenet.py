@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from chapter import definitions, fit, num_params, stage_shapes
+from chapter import definitions, fit, num_params
 from torch import nn
 
 import d2ltorch as d2lt
@@ -44,19 +44,6 @@ def test_concatenation_keeps_the_branches_apart_and_in_order():
         torch.testing.assert_close(block(X)[:, start : start + expected.shape[1]], expected)
         start += expected.shape[1]
     assert start == 14
-
-
-@pytest.mark.parametrize(("size", "last"), [(96, 3), (224, 7)])
-def test_stages(size, last):
-    shapes = stage_shapes(GOOGLENET["googlenet"](), 1, 1, size, size)
-    assert [shape[0] for shape in shapes] == [64, 192, 480, 832, 1024, 10]
-    assert shapes[4] == (1024, last, last)
-
-
-@pytest.mark.parametrize(("in_channels", "num_classes"), [(1, 10), (3, 7)])
-def test_keywords(in_channels, num_classes):
-    net = on_meta(GOOGLENET["googlenet"], in_channels=in_channels, num_classes=num_classes)
-    assert net(torch.empty(2, in_channels, 64, 64, device="meta")).shape == (2, num_classes)
 
 
 def test_dropout_is_a_keyword_and_adds_no_parameter():

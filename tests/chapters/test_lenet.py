@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from chapter import CHAPTERS, definitions, fit, num_params, stage_shapes
+from chapter import CHAPTERS, definitions, fit, num_params
 from torch import nn
 from torch.nn import functional as F
 
@@ -28,12 +28,6 @@ def test_parameters(chapter):
     assert [num_params(net[i]) for i in (0, 3, 7, 9, 11)] == [156, 2416, 48_120, 10_164, 850]
     assert num_params(net) == 61_706
     assert num_params(chapter["lenet"](in_channels=3, num_classes=100)) == 69_656
-
-
-def test_shapes(chapter):
-    shapes = stage_shapes(chapter["lenet"](), 2, 1, 28, 28)
-    assert [shapes[i] for i in (0, 2, 3, 5)] == [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5)]
-    assert [shapes[i] for i in (6, 7, 9, 11)] == [(400,), (120,), (84,), (10,)]
 
 
 def test_keywords_choose_activation_and_pooling(chapter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -130,6 +131,16 @@ def test_every_figure_says_what_it_shows(path):
             seen.add(alt)
         else:
             assert not alt, f"{show(cell)}: alternative text without a figure"
+
+
+def test_figures_have_numbers_and_captions(path):
+    """The cell behind a figure begins with its caption, in plain Markdown for every front end; solutions have none."""
+    cells, captions = read(path).cells, []
+    for cell, following in itertools.pairwise(cells):
+        drawn = any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+        if drawn and "hide-cell" not in cell.metadata.get("tags", []):
+            captions.append(re.match(r"\*Figure (\d+)\. [^*\n]{25,}[.?]\*(\n\n|$)", following.source))
+    assert [int(caption[1]) for caption in captions if caption] == list(range(1, len(captions) + 1))
 
 
 def test_set_up_comes_first_and_agrees_with_the_configuration(path):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from chapter import NAMES
+from chapter import NAMES, PARAMETERS
 
 import d2ltorch as d2lt
 from book import networks
@@ -15,16 +15,6 @@ from book.notebooks import CHAPTERS, cells, definitions
 from book.results import ledger, page, quote, run
 
 RECORDS = ledger.load()
-PARAMETERS = {
-    "lenet": 61_706,
-    "alexnet": 46_764_746,
-    "vgg": 43_093_322,
-    "nin": 1_992_166,
-    "googlenet": 5_977_530,
-    "batch_norm": 62_158,
-    "resnet": 11_175_370,
-    "densenet": 757_322,
-}
 RATES = {  # learning rate, batch size, input of the classic recipe
     "lenet": (0.9, 256, 28),
     "alexnet": (0.01, 128, 224),
@@ -114,15 +104,8 @@ def test_classic_recipe_is_the_one_that_the_chapter_trains_by(name, monkeypatch)
     assert stored["num_epochs"] == run.default_epochs(name)
     assert f"{row.builder}({', '.join(row.arguments)})" in source and row.init in source
     assert (read["lr"], read.get("resize", 28)) == (lr, size)
-    if size == 224:
+    if size > 28:
         assert 1_000 <= read["num_train"] <= 12_000 and 1_000 <= read["num_test"] <= 10_000
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_runner_builds_the_chapters_network(name):
-    with torch.device("meta") if PARAMETERS[name] > 10**7 else torch.device("cpu"):
-        net = networks.build(name)
-    assert sum(parameter.numel() for parameter in net.parameters()) == PARAMETERS[name]
 
 
 def test_missing_runs_come_most_valuable_first_and_never_twice():

@@ -10,13 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import idx_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
 import d2ltorch as d2lt
 from d2ltorch import data, download
+from tests.conftest import idx_files
 
 load = d2lt.load_data_fashion_mnist
 PROBE_LABELS = [0, 0, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9, 9]

@@ -17,10 +17,10 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import idx_files
 
 import d2ltorch as d2lt
 from d2ltorch import download
+from tests.conftest import idx_files
 
 FILES = idx_files()
 ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in FILES.items()}

@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """A JupyterLab with settings of its own, in quick mode: its address, and the chapter that it sees, without outputs."""
+    """A JupyterLab with settings of its own, in quick mode: its address, and the chapter that it sees."""
     home = tmp_path_factory.mktemp("lab")
     (home / "work").mkdir()
     notebook = nbformat.read(CHAPTER, as_version=4)

@@ -57,6 +57,15 @@ def test_one_command_moves_the_book_to_another_address(copy, capsys):
     assert problems == ["  ✗ there are uncommitted changes"]
 
 
+def test_no_file_repeats_the_address_unchanged():
+    publish = load("publish")
+    path = publish.settings()["repository"]["url"].split("/", 3)[3]
+    command = ["git", "grep", "-l", "--untracked", "--fixed-strings", path]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    changed = {file.relative_to(ROOT).as_posix() for pattern in publish.REPEATED_IN for file in ROOT.glob(pattern)}
+    assert set(found) <= changed
+
+
 def test_an_address_that_is_nobodys_is_found(copy, monkeypatch, capsys):
     publish, folder = copy
     monkeypatch.setattr(publish, "answers", lambda url, ref="HEAD": False)
