@@ -7,7 +7,6 @@ arXiv:1710.03740), channels-last memory, sums that stay on the device, a schedul
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,12 +24,10 @@ from .history import COLUMNS, History
 from .plots import Animator
 from .summary import layer_summary, left_as_found
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 EXAMPLES = {
     "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
     "schedule": "lambda progress: 1 - progress",
     "augment": "lambda X: X.flip(3)",
-    "loss": "torch.nn.functional.cross_entropy",
 }
 INTERRUPT_AGAIN_SECONDS = 60  # a second Ctrl-C within them stops "run all" and a sweep, too
 _interrupted_at = float("-inf")
@@ -48,12 +45,11 @@ def train(
     schedule: Callable[[float], float] | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
     label_smoothing: float = 0.0,
-    loss: Loss | None = None,
     precision: str = "auto",
     checkpoint: str | Path | None = None,
     animator: bool | Animator = True,
 ) -> History:
-    """Train a classifier with minibatch SGD and return a row of losses and accuracies for every epoch.
+    """Train a classifier by cross-entropy and minibatch SGD; return losses and accuracies, a row an epoch.
 
     Args:
         net: maps ``X`` (B, C, H, W) to logits (B, classes). Trained in place, on ``device``; parts in evaluation mode
@@ -66,12 +62,11 @@ def train(
         schedule: maps the finished share of training (0 to 1) to a factor on the learning rate.
         augment: applied to each training batch ``X``, on the device.
         label_smoothing: share of each label spread over all classes (Szegedy et al., 2016), 0 to 1.
-        loss: maps logits and labels to the *mean* loss of a batch; None for cross-entropy.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"auto"`` for the fastest that is safe here. In
             float32, recent NVIDIA GPUs still round the factors of convolutions to TF32, as is PyTorch's default.
         checkpoint: a file to save after every epoch and to go on from when it exists. On a CPU, a run stopped and
-            resumed ends with the same weights, bit for bit, as one that was not. Functions (``schedule``, ``augment``,
-            ``loss``) are compared by name.
+            resumed ends with the same weights, bit for bit, as one that was not. Functions (``schedule``, ``augment``)
+            are compared by name.
         animator: True plots while training in a notebook and prints a line an epoch elsewhere; False is silent.
 
     Returns:
@@ -95,7 +90,7 @@ def train(
     num_epochs = 1 if is_quick() else whole_number("num_epochs", num_epochs, 1)
     lr = real_number("lr", lr, 0.1)
     require(0 < lr < float("inf"), ValueError, f"lr={lr} must be a positive number such as 0.1")
-    for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment, "loss": loss}.items():
+    for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment}.items():
         usable = function is None or callable(function)
         require(usable, TypeError, f"{name}={function!r} is not a function: give one such as {EXAMPLES[name]}")
     is_switch = isinstance(animator, (bool, Animator))
@@ -108,20 +103,21 @@ def train(
     if not net.training:
         net.train()
     _check_last_batch(net, train_iter, device)
-    learn_loss, test_loss = _choose_losses(loss, label_smoothing, train_iter.num_classes, device)
+    smoothing = real_number("label_smoothing", label_smoothing, 0.1)
+    require(0 <= smoothing < 1, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     run = Run(net, _make_optimizer(optimizer, net, lr), scaler, History(), usable_path(checkpoint))
-    loss_name = loss or f"cross-entropy, label smoothing {label_smoothing:g}"
-    choices = {"schedule": schedule, "augment": augment, "loss": loss_name, "precision": precision, "lr": lr}
+    loss = f"cross-entropy, label smoothing {label_smoothing:g}"
+    choices = {"schedule": schedule, "augment": augment, "loss": loss, "precision": precision, "lr": lr}
     run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
     run.resume(num_epochs)
     plot, epoch = _make_animator(animator, num_epochs, run.history), len(run.history)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
-            learnt = _learn(run, train_iter, learn_loss, num_epochs, schedule, augment, device, precision)
+            learnt = _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
-            tested = _evaluate(net, test_iter, test_loss, device, precision) if test_iter else _Sums(device)
+            tested = _evaluate(net, test_iter, device, precision) if test_iter else _Sums(device)
             _check_finite(net, learnt, tested, epoch, lr)
             row = (*learnt.means(), *tested.means(), seconds, train_iter.num_examples / seconds)
             run.history.add(**dict(zip(COLUMNS, row)))
@@ -138,7 +134,7 @@ def train(
     return run.history
 
 
-def _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precision) -> _Sums:
+def _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision) -> _Sums:
     """One epoch: the loop of the LeNet chapter."""
     net, optimizer, scaler, sums = run.net, run.optimizer, run.scaler, _Sums(device)
     for i, (X, y) in enumerate(train_iter):
@@ -151,12 +147,12 @@ def _learn(run, train_iter, loss, num_epochs, schedule, augment, device, precisi
                 group["lr"] = group["initial_lr"] * factor
         with autocast(device, precision):
             logits = _forward(net, augment(X) if augment else X, y, train_iter)
-        batch_loss = loss(logits.float(), y)
+        loss = F.cross_entropy(logits.float(), y, label_smoothing=smoothing)
         optimizer.zero_grad()
-        scaler.scale(batch_loss).backward()
+        scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        sums.add(batch_loss.detach(), logits.detach(), y)
+        sums.add(loss.detach(), logits.detach(), y)
         if device.type == "cpu" and sums.first_bad is not None:
             break  # asking costs nothing here; a GPU would have to wait
     return sums
@@ -182,20 +178,20 @@ def evaluate(
     check_data("data_iter", data_iter)
     here = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(here if device is None else device)
-    sums = _evaluate(net.to(device), data_iter, F.cross_entropy, device, choose_precision(precision, device, net))
+    sums = _evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net))
     loss, accuracy = sums.means()
     return loss or 0.0, accuracy or 0.0
 
 
 @torch.no_grad()
-def _evaluate(net, data_iter, loss, device, precision) -> _Sums:
+def _evaluate(net, data_iter, device, precision) -> _Sums:
     sums = _Sums(device)
     with left_as_found(net):
         for X, y in data_iter.in_order():
             X, y = _move(X, device), _move(y, device)
             with autocast(device, precision):
                 logits = _forward(net, X, y, data_iter)
-            sums.add(loss(logits.float(), y), logits, y)
+            sums.add(F.cross_entropy(logits.float(), y), logits, y)
     return sums
 
 
@@ -244,25 +240,6 @@ def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Op
     for group in made.param_groups:
         group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest if largest else 1.0)
     return made
-
-
-def _choose_losses(loss: Loss | None, label_smoothing: float, num_classes: int, device: torch.device) -> list[Loss]:
-    """The loss to learn by and the one to test by, which never smooths the labels."""
-    smoothing = real_number("label_smoothing", label_smoothing, 0.1)
-    require(0 <= smoothing < 1, ValueError, f"label_smoothing={label_smoothing!r} must be at least 0 and below 1")
-    if loss is None:
-        return [functools.partial(F.cross_entropy, label_smoothing=smoothing), F.cross_entropy]
-    require(not smoothing, ValueError, f"label_smoothing={smoothing:g} and a loss of your own: let the loss smooth")
-    logits, y = torch.zeros(2, num_classes, device=device), torch.zeros(2, dtype=torch.int64, device=device)
-    logits[0, 0], logits[1, 0] = 0.5, -0.5
-    try:
-        once, twice = loss(logits, y), loss(logits.repeat(2, 1), y.repeat(2))
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        takes = "does not take logits (B, classes) and labels (B,): give one such as"
-        raise TypeError(f"loss={loss!r} {takes} {EXAMPLES['loss']} ({error})") from error
-    is_mean = isinstance(once, Tensor) and once.dim() == 0 and bool(torch.isclose(once, twice, rtol=1e-3))
-    require(is_mean, ValueError, f"loss={loss!r} does not return the mean over the batch: give reduction='mean'")
-    return [loss, loss]
 
 
 def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tensor:

@@ -6,6 +6,7 @@ Without a name it checks all. Each line of the answer names the entry, what is w
 from __future__ import annotations
 
 import argparse
+import calendar
 import difflib
 import functools
 import itertools
@@ -35,6 +36,7 @@ WORDS = (
 SPELT = {word: float(number) for number, word in enumerate([*WORDS.split(), "eighteen", "nineteen", "twenty"])}
 SPELT |= {"thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "hundred": 100.0, "half": 2.0, "twice": 2.0}
 SPELT |= {"first": 1.0, "second": 2.0, "third": 3.0, "fourth": 4.0}
+SPELT |= {month.lower(): float(number) for number, month in enumerate(calendar.month_name)}
 BLOCKS = {"heading_open", "bullet_list_open", "ordered_list_open", "list_item_open", "tr_open", "td_open", "th_open"}
 BLOCKS |= {"blockquote_open"}
 RULES = {
@@ -64,8 +66,9 @@ def tables() -> tuple[list[tuple[list[str], list[str], list[str]]], list[tuple[s
 def quantities(text: str) -> Counter[float]:
     """The numbers of a text, 60,000 and 6 万 alike."""
     text = re.sub(r"(\d\d) 世纪 (\d)0 年代", lambda m: f"{int(m[1]) - 1}{m[2]}0", text)
+    text = re.sub(r"(\d[\d.,]*)(?= (?:of|to)(?: the)? \d[\d.,]* (thousand|million|billion)\b)", r"\1 \2", text)
     found = [(number.replace(",", ""), UNITS[unit]) for number, unit in QUANTITY.findall(text)]
-    return Counter(round(float(n) * unit, 9) if n.count(".") < 2 else hash(n) for n, unit in found)
+    return Counter(float(f"{float(n) * unit:.9g}") if n.count(".") < 2 else hash(n) for n, unit in found)
 
 
 def plain(text: str) -> str:
@@ -77,7 +80,7 @@ def plain(text: str) -> str:
 
 def shape(text: str) -> tuple[list[str], Counter[str], str]:
     """Code, headings, lists and tables in order; bold passages; and what the renderer took for plain text."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(OPTION.sub("", FENCE.sub("", text)))
+    tokens = MarkdownIt("commonmark").enable("table").parse(OPTION.sub("", FENCE.sub("", FORMULA.sub(PLACE, text))))
     inline = [child for token in tokens for child in token.children or []]
     blocks = [f"{token.type} {token.tag}" for token in tokens if token.type in BLOCKS] + FENCE.findall(text)
     kinds = Counter(child.type for child in inline if child.type in ("strong_open", "softbreak"))
