@@ -77,13 +77,16 @@ def counterpart(docname: str) -> str:
     return f"{folder}{slash}zh/{name}"
 
 
+def has_chinese(app) -> bool:
+    return any(map(is_chinese, app.env.found_docs))
+
+
 def add_chinese_pages(app, config) -> None:
     """The contents with a Chinese part for each of theirs, of the pages that there are."""
     toc = yaml.safe_load(Path(config.external_toc_path).read_text(encoding="utf-8"))
-    parts = [{"caption": part["caption"], "chapters": part["chapters"]} for part in toc["parts"]]
-    parts[0] = {**parts[0], "chapters": [{"file": toc["root"]}, *parts[0]["chapters"]]}
-    for part in parts:
-        names = [counterpart(chapter["file"]) for chapter in part["chapters"]]
+    for number, part in enumerate(list(toc.get("parts", []))):
+        listed = [chapter["file"] for chapter in part["chapters"]]
+        names = [counterpart(name) for name in ([toc["root"], *listed] if number == 0 else listed)]
         found = [{"file": n} for n in names if any((Path(app.srcdir) / f"{n}{e}").exists() for e in (".md", ".ipynb"))]
         if part["caption"] not in CAPTIONS:
             logger.warning("site_chinese.CAPTIONS lacks the Chinese of %r", part["caption"], type="chinese")
@@ -177,7 +180,7 @@ def before_context(app, pagename, templatename, context, doctree) -> None:
     if app.builder.format == "html":
         switch_words(app, pagename)
         other = counterpart(pagename)
-        if other in app.env.found_docs or {pagename, other} == {"search", SEARCH}:
+        if other in app.env.found_docs or ({pagename, other} == {"search", SEARCH} and has_chinese(app)):
             language, name = ("en", "English") if is_chinese(pagename) else ("zh-CN", "中文")
             context["other_language"] = (language, name, context["pathto"](other))
 
@@ -185,7 +188,7 @@ def before_context(app, pagename, templatename, context, doctree) -> None:
 def sidebar_of(app, pagename: str, home: str, html: str) -> str:
     """The parts of the sidebar in the page's language; in Chinese, the pages that are in English alone come last."""
     soup, chinese = BeautifulSoup(html, "html.parser"), is_chinese(pagename)
-    names = dict(zip(soup.select("li"), app.env.toctree_includes[app.config.root_doc], strict=True))
+    names = dict(zip(soup.select("li"), app.env.toctree_includes.get(app.config.root_doc, []), strict=True))
     english = []
     for caption in soup.select("p.caption"):
         links = caption.find_next_sibling("ul")
@@ -251,7 +254,7 @@ def say_the_rest(app, exception) -> None:
 
 def search_page(app):
     """A search page for the Chinese, which Sphinx does not write."""
-    if app.builder.format == "html" and any(map(is_chinese, app.env.found_docs)):
+    if app.builder.format == "html" and has_chinese(app):
         yield SEARCH, {}, "search.html"
 
 
