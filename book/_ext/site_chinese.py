@@ -117,8 +117,9 @@ def share_anchors(app, doctree) -> None:
     new = {}
     for kind in (nodes.section, nodes.term):
         for here, there in zip(doctree.findall(kind), english.findall(kind), strict=True):
-            new |= dict.fromkeys(here["ids"], there["ids"][0])
-            here["ids"] = there["ids"][:1]
+            if there["ids"]:
+                new |= dict.fromkeys(here["ids"], there["ids"][0])
+                here["ids"] = there["ids"][:1]
     for reference in doctree.findall(nodes.reference):
         if reference.get("refid") in new:
             reference["refid"] = new[reference["refid"]]
