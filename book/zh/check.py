@@ -26,6 +26,7 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 LATIN_LABEL = re.compile(r"\[[^]\u3400-\u9fff]*\]\([^)]*\)")  # a title that stays as it is
+PLACEHOLDER = re.compile(r"(?<![`:$])\{\w+\}")
 OPTION = re.compile(r"^ *(?::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.MULTILINE)
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(?: ?(thousand|million|billion|万亿|万|亿))?")
 UNITS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8, "万亿": 1e12, "": 1}
@@ -102,6 +103,9 @@ def same_facts(english: str, chinese: str) -> Iterator[str]:
         a, b = (Counter(kind(pattern.findall(CODE.sub("", t) if name == "formulae" else t))) for t in texts)
         if wrong := difference(a, b):
             yield f"{name}: {wrong}; copy them from the English"
+    a, b = (Counter(PLACEHOLDER.findall(FORMULA.sub("", CODE.sub("", text)))) for text in (english, chinese))
+    if wrong := difference(a, b):
+        yield f"placeholders: {wrong}; they stand for what the page computes"
     a, b = (quantities(LINK.sub("", FORMULA.sub("", CODE.sub("", text)))) for text in (english, chinese))
     spelt = Counter({SPELT[word]: 99 for word in re.findall(r"[a-z]+", english.lower()) if word in SPELT})
     if wrong := difference(a, b - (b - a & spelt)):
