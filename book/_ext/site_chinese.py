@@ -246,11 +246,14 @@ def adapt(app, pagename, templatename, context, doctree) -> None:
 
 
 def say_the_rest(app, exception) -> None:
-    """The themes' words that no catalogue has in Chinese."""
+    """The themes' words that no catalogue has in Chinese; figures have the numbers of the English page."""
     if exception is None and app.builder.format == "html":
         for page in Path(app.outdir).rglob("zh/*.html"):
-            text = page.read_text(encoding="utf-8")
-            page.write_text(LEFT.sub(lambda left: left[1] + WORDS[left[2]], text), encoding="utf-8")
+            english = page.parent.parent / page.name
+            numbers = iter(re.findall(r'"caption-number">\D*([\d.]+)', english.read_text(encoding="utf-8")))
+            text = LEFT.sub(lambda left: left[1] + WORDS[left[2]], page.read_text(encoding="utf-8"))
+            text = re.sub(r'(?<="caption-number">)[^<]*', lambda _, numbers=numbers: f"图 {next(numbers)} ", text)
+            page.write_text(text, encoding="utf-8")
 
 
 def search_page(app):

@@ -50,8 +50,9 @@ addEventListener("keydown", (event) => {
 addEventListener("resize", measureAll);
 for (const event of ["toggle", "change"]) addEventListener(event, measureAll, true); // a fold that opens
 
-// A page that is opened from the search shows the words that were asked for; Escape hides them again.
-addEventListener("DOMContentLoaded", () => {
+// A page that is opened from the search shows the words that were asked for; Escape hides them again. The questions have
+// been made of their text by then (quiz.js).
+addEventListener("load", () => {
   const query = new URLSearchParams(location.search).get("highlight");
   if (!query || !CSS.highlights) return;
   const patterns = query.split(/[^\p{L}\p{N}×]+/u).filter((word) => word.length > 1).map((word) =>
