@@ -95,7 +95,7 @@ zh: $(STAMP)  ## write the Chinese notebooks and pages from their catalogues (bo
 zh-status: $(STAMP)  ## what the Chinese lacks, and what its English has changed since
 	$(BIN)/python -m book.zh.check --changes
 
-pdf: book  ## print the whole book into _build/book.pdf with Chromium
+pdf: book  ## print the whole book into _build/book.pdf, its Chinese into book-zh.pdf
 	$(BIN)/python book/_ext/print_pdf.py
 
 linkcheck: $(STAMP)  ## ask every external link of the book

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from docutils import nodes
+from site_chinese import is_chinese
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -23,20 +24,22 @@ FOLD = re.compile(
     r'<p class="expanded admonition-title">Hide the \w+</p>\s*</summary>'
 )
 FOLD_LABELS = {"source": "Code of this figure", "content": "Solution in code", "outputs": "Output"}
+CHINESE = {"Code of this figure": "本图的代码", "Solution in code": "解答（代码）", "Output": "输出", "Code": "代码"}
 PLAIN_TOKEN = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 
 
-def label_folds(body: str) -> str:
+def label_folds(body: str, chinese: bool = False) -> str:
     def label(match: re.Match) -> str:
-        return f"<summary>{FOLD_LABELS.get(match[1], 'Code')}</summary>"
+        words = FOLD_LABELS.get(match[1], "Code")
+        return f"<summary>{CHINESE[words] if chinese else words}</summary>"
 
     return FOLD.sub(label, body)
 
 
 EXERCISE = re.compile(
     r"<p>(?=<strong>(?P<number>\d+)\.</strong>)"
-    r"|<details>\s*<summary>(?P<solution>Solution)</summary>"
-    r"|<summary>(?P<code>Solution in code)</summary>"
+    r"|<details>\s*<summary>(?P<solution>Solution|解答)</summary>"
+    r"|<summary>(?P<code>Solution in code|解答（代码）)</summary>"
 )
 
 
@@ -50,15 +53,16 @@ def name_exercises(body: str) -> str:
             number = match["number"]
             return f'<p class="exercise" id="exercise-{number}">'
         if match["solution"]:
-            return f'<details id="solution-{number}"><summary>Solution {number}</summary>'
-        return f"<summary>Solution {number} in code</summary>"
+            return f'<details id="solution-{number}"><summary>{match["solution"]} {number}</summary>'
+        words = match["code"].replace("Solution", f"Solution {number}").replace("解答", f"解答 {number}")
+        return f"<summary>{words}</summary>"
 
     before, heading, exercises = body.partition('<section id="exercises">')
     return before + heading + EXERCISE.sub(name, exercises)
 
 
 OUTPUT = '<div class="cell_output docutils container">'
-CAPTION = re.compile(r"<p><em>(?P<label>Figure (?P<number>\d+)\.)")
+CAPTION = re.compile(r"<p><em[^>]*>(?P<label>(?:Figure|图) (?P<number>\d+)[.。：]?)")
 
 
 def caption_figures(body: str) -> str:
@@ -94,7 +98,7 @@ def repair_page(app, pagename, templatename, context, doctree) -> None:
         return
     body = PLAIN_TOKEN.sub(r"\1", context.get("body", ""))
     body = body.replace('role="doc-biblioentry"', 'role="listitem"')
-    context["body"] = caption_figures(name_exercises(label_folds(body)))
+    context["body"] = caption_figures(name_exercises(label_folds(body, is_chinese(pagename))))
 
 
 def require_alt(app, doctree) -> None:

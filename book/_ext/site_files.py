@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import urlparse
 
+from site_chinese import counterpart
+
 SHARED_TAG = re.compile(r'<meta [^>]*(?:name="description"|property="og:|name="twitter:)[^>]*>')
 
 
@@ -70,11 +72,14 @@ def finish_site(app, exception) -> None:
 def place_not_found_page(app, config) -> None:
     """The page for a wrong address is served at any depth, so its links start at the site's own path."""
     prefix = urlparse(config.html_baseurl).path or "/"
+    home = counterpart(config.root_doc)
+    chinese = f'<p lang="zh-CN">没有这个页面。<a href="{prefix}{home}.html">首页</a>列出了所有章节。</p>'
     config.notfound_urls_prefix = prefix
     config.notfound_context = {
         "title": "Page not found",
         "body": "<h1>Page not found</h1>\n<p>This address leads nowhere. "
-        f'The <a href="{prefix}{config.root_doc}.html">title page</a> lists all chapters.</p>',
+        f'The <a href="{prefix}{config.root_doc}.html">title page</a> lists all chapters.</p>\n'
+        + (chinese if home in config.external_site_map else ""),
     }
 
 
@@ -96,5 +101,5 @@ def setup(app):
     gc.set_threshold(200_000, 20, 20)
     app.connect("env-get-outdated", outdated_by_static_files)
     app.connect("build-finished", finish_site, priority=900)
-    app.connect("config-inited", place_not_found_page)
+    app.connect("config-inited", place_not_found_page, priority=950)  # after the contents are known
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -47,7 +47,7 @@ LEFT_OUT += (
     "styles/theme.css",
     "vendor/fontawesome/webfonts/*.woff2",
 )
-SEARCH = ("search-data.js", "search.js")  # site_search.py
+SEARCH = ("search-data.js", "search-data-zh.js", "search.js")  # site_search.py
 # What Bootstrap's script adds to a page, and no page holds when it is built.
 ADDED_BY_SCRIPTS = (
     "show fade collapsing tooltip tooltip-inner tooltip-arrow bs-tooltip-auto bs-tooltip-top bs-tooltip-bottom"
@@ -249,7 +249,8 @@ def lighten(html: str, root: str, versions: dict[str, str], is_search: bool) -> 
         lines.append(f'<link rel="stylesheet" href="{versioned("formulae/formulae.css")}">')
     lines.append(f'<script defer src="{versioned("book.js")}"></script>')
     if is_search:
-        lines += [f'<script defer src="{versioned(name)}"></script>' for name in SEARCH]
+        data = "search-data-zh.js" if '<html lang="zh' in head else "search-data.js"
+        lines += [f'<script defer src="{versioned(name)}"></script>' for name in (data, "search.js")]
     first = head.find("<link") if "<link" in head else len(head)
     return head[:first] + "\n".join(lines) + "\n" + head[first:] + "</head>" + body
 

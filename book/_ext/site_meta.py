@@ -1,7 +1,7 @@
 """What a page says about itself: reading time, description, and a card for when it is shared.
 
 The description is the page's first paragraph, unless its front matter has one. The card is drawn
-with matplotlib, once for every title, so that the site holds no picture made elsewhere.
+with matplotlib, once for every English title, so that the site holds no picture made elsewhere.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from html import escape
 from pathlib import Path
 
 from docutils import nodes
+from site_chinese import HAN, TITLE, close_gaps, counterpart, is_chinese
 
 WORDS_PER_MINUTE = 200
+CHINESE_LETTERS_PER_MINUTE = 350
 SECONDS_PER_CODE_LINE = 2
 SECONDS_PER_FIGURE = 12
 DESCRIPTION_LENGTH = 200
@@ -31,27 +33,31 @@ def is_inside(node, kinds) -> bool:
 
 def reading_minutes(doctree) -> int:
     """Minutes to read a page: its words, its code lines and its figures, outputs left out."""
-    words = sum(len(text.split()) for text in doctree.findall(nodes.Text) if not is_inside(text.parent, SILENT))
+    texts = [text for text in doctree.findall(nodes.Text) if not is_inside(text.parent, SILENT)]
+    letters = sum(len(HAN.findall(text)) for text in texts)
+    words = sum(len(HAN.sub(" ", text).split()) for text in texts)
     code_lines = sum(
         len(block.astext().splitlines())
         for block in doctree.findall(nodes.literal_block)
         if "cell_output" not in block.parent.get("classes", [])
     )
     figures = sum(1 for _ in doctree.findall(nodes.image))
-    seconds = 60 * words / WORDS_PER_MINUTE + SECONDS_PER_CODE_LINE * code_lines + SECONDS_PER_FIGURE * figures
-    return math.ceil(seconds / 60)
+    minutes = words / WORDS_PER_MINUTE + letters / CHINESE_LETTERS_PER_MINUTE
+    return math.ceil(minutes + (SECONDS_PER_CODE_LINE * code_lines + SECONDS_PER_FIGURE * figures) / 60)
 
 
 def description(doctree) -> str:
-    """The first paragraph that is a sentence, cut at a word."""
+    """The first paragraph that is a sentence, cut at a word, or at a letter where it is Chinese."""
     for paragraph in doctree.findall(nodes.paragraph):
-        text = re.sub(r"\s+", " ", paragraph.astext()).strip()
-        if len(text) > 40:
+        text = close_gaps(re.sub(r"\s+", " ", paragraph.astext()).strip())
+        if len(text) > (20 if HAN.search(text) else 40):
             break
     else:
         return ""
-    if len(text) <= DESCRIPTION_LENGTH:
+    if len(text) <= (DESCRIPTION_LENGTH // 2 if HAN.search(text) else DESCRIPTION_LENGTH):
         return text
+    if HAN.search(text):
+        return text[: DESCRIPTION_LENGTH // 2].rstrip("，；：、") + "……"
     return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0].rstrip(",;:–") + " …"
 
 
@@ -95,8 +101,10 @@ def add_page_meta(app, pagename, templatename, context, doctree) -> None:
     if doctree is None or app.builder.format != "html":
         return
     plain_title = re.sub(r"<[^>]+>", "", context.get("title", "")) or app.config.html_title
-    is_home = pagename == app.config.root_doc
-    title = app.config.html_title if is_home else plain_title
+    chinese, root = is_chinese(pagename), app.config.root_doc
+    is_home = pagename in (root, counterpart(root))
+    book = TITLE if chinese else app.config.html_title
+    title = book if is_home else plain_title
     tags = context.get("metatags") or ""
     written = re.search(
         r'name="description"[^>]*content="([^"]*)"|content="([^"]*)"[^>]*'
@@ -105,18 +113,19 @@ def add_page_meta(app, pagename, templatename, context, doctree) -> None:
     )
     text = (written.group(1) or written.group(2)) if written else escape(description(doctree))
     base = app.config.html_baseurl.rstrip("/")
-    card = card_name(title)
-    app.env.page_cards = {**getattr(app.env, "page_cards", {}), pagename: (card, title)}
+    english = app.env.titles[counterpart(pagename)].astext() if chinese else title  # the card's font has no Chinese
+    card = card_name(english)
+    app.env.page_cards = {**getattr(app.env, "page_cards", {}), pagename: (card, english)}
     properties = {
         "og:type": "article",
-        "og:site_name": escape(app.config.html_title),
+        "og:site_name": escape(book),
         "og:title": escape(title),
         "og:description": text,
         "og:url": f"{base}/{pagename}.html",
         "og:image": f"{base}/_static/social/{card}",
         "og:image:width": "1200",
         "og:image:height": "630",
-        "og:image:alt": escape(f"{title}, beside three shrinking stacks of feature maps"),
+        "og:image:alt": escape(f"{english}, beside three shrinking stacks of feature maps"),
     }
     lines = [] if written else [f'<meta name="description" content="{text}">']
     lines += [f'<meta property="{key}" content="{value}">' for key, value in properties.items()]
@@ -125,7 +134,8 @@ def add_page_meta(app, pagename, templatename, context, doctree) -> None:
 
     minutes = reading_minutes(doctree)
     if minutes >= 3 and not is_home and "</h1>" in context.get("body", ""):
-        note = f'<p class="reading-time">About {minutes} minutes to read</p>'
+        words = f"阅读约需 {minutes} 分钟" if chinese else f"About {minutes} minutes to read"
+        note = f'<p class="reading-time">{words}</p>'
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{note}", 1)
 
 

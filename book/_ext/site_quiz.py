@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SECTION = re.compile(r'<section id="check-yourself">.*?(?=<section |</section>)', re.DOTALL)
-QUESTION = re.compile(r"<p>(?=<strong>(?P<number>\d+)\. )|<details>\s*<summary>Answers</summary>")
+QUESTION = re.compile(r"<p>(?=<strong>(?P<number>\d+)\. )|<details>\s*<summary>(?P<answers>Answers|答案)</summary>")
 
 
 def name_questions(section: str) -> str:
@@ -17,7 +17,8 @@ def name_questions(section: str) -> str:
         if match["number"]:
             number = match["number"]
             return f'<p id="question-{number}">'
-        return match[0] if not number else f'<details class="answers"><summary>Answers to question {number}</summary>'
+        words = f"Answers to question {number}" if match["answers"] == "Answers" else f"第 {number} 题的答案"
+        return f'<details class="answers"><summary>{words}</summary>' if number else match[0]
 
     return QUESTION.sub(name, section)
 

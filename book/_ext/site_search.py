@@ -3,6 +3,10 @@
 Sphinx's own index knows pages and single words: "1×1" is two ones to it, and half of what it quotes comes from menus.
 ``search-data.js`` holds every section's title and text; ``search.js`` ranks them in the reader's browser. Only the
 search page loads the two; they work from a folder without a server, too.
+
+Chinese has no blanks between its words. ``search-data-zh.js`` holds the text as it is, and the words of the book beside
+it (book/zh/TERMS.md), so that what other books say finds what this one says; the browser takes the reader's question
+apart. Words cut when the book is built would serve only a question that is cut by the same dictionary.
 """
 
 from __future__ import annotations
@@ -13,6 +17,9 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from site_chinese import HAN, close_gaps, is_chinese
+
+from book.zh.check import tables
 
 FORMULAE = (nodes.math, nodes.math_block)
 TEX = {r"\times": "×", r"\cdot": "·", "{,}": ",", r"\,": "", r"\ge": "≥", r"\le": "≤", r"\approx": "≈", r"\to": "→"}
@@ -86,16 +93,30 @@ def forget(app, env, docname) -> None:
     getattr(env, "search_sections", {}).pop(docname, None)
 
 
+def words_of_the_book() -> list[list[str]]:
+    """Each Chinese word of the book, followed by what others say for it and by its English."""
+    rows = []
+    for english, chinese, unused in tables()[0]:
+        rows.append([chinese[0], *unused, *(word for word in english if word not in chinese)])
+        rows += [[word] for word in chinese[1:]]
+    return [row for row in rows if HAN.search(row[0])]
+
+
 def write_data(app, exception) -> None:
-    """``search-data.js``: the address, title, prose and code of all sections, page by page in the book's order."""
+    """The address, title, prose and code of all sections of a language, page by page in the book's order."""
     if exception is not None or app.builder.format != "html":
         return
     pages = [app.config.root_doc, *app.env.toctree_includes.get(app.config.root_doc, [])]
     known = app.env.search_sections
-    rows = [(f"{page}.html", *row) for page in pages if page in known for row in known[page]]
-    text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
     static = Path(app.outdir) / "_static"
-    (static / "search-data.js").write_text(f'"use strict";\nconst SECTIONS = {text};\n', encoding="utf-8")
+    for name, chinese in (("search-data.js", False), ("search-data-zh.js", True)):
+        mine = [page for page in pages if page in known and is_chinese(page) == chinese]
+        rows = [(f"{page}.html", *row) for page in mine for row in known[page]]
+        data = {"SECTIONS": [tuple(map(close_gaps, row)) for row in rows] if chinese else rows}
+        data |= {"TERMS": words_of_the_book()} if chinese else {}
+        lines = [f"const {k} = {json.dumps(v, ensure_ascii=False, separators=(',', ':'))};" for k, v in data.items()]
+        if mine:
+            (static / name).write_text("\n".join(['"use strict";', *lines, ""]), encoding="utf-8")
     # Sphinx needs its index for its next build; no reader does
     index = Path(app.outdir) / "searchindex.js"
     if index.exists():

@@ -50,14 +50,16 @@ addEventListener("keydown", (event) => {
 addEventListener("resize", measureAll);
 for (const event of ["toggle", "change"]) addEventListener(event, measureAll, true); // a fold that opens
 
-// A page that is opened from the search shows the words that were asked for; Escape hides them again.
-addEventListener("DOMContentLoaded", () => {
+// A page that is opened from the search shows the words that were asked for; Escape hides them again. The questions have
+// been made of their text by then (quiz.js).
+addEventListener("load", () => {
   const query = new URLSearchParams(location.search).get("highlight");
   if (!query || !CSS.highlights) return;
   const patterns = query.split(/[^\p{L}\p{N}×]+/u).filter((word) => word.length > 1).map((word) =>
-    word.replace(/(?<=\p{L}{4})(?:s|ing|ed|e|y)$/u, "").replace(/(?<=\d)[×x](?=\d)/, "\\s*[×x]\\s*"));
+    /\p{Script=Han}/u.test(word) ? word : "(?<![\\p{L}\\p{N}])"
+      + word.replace(/(?<=\p{L}{4})(?:s|ing|ed|e|y)$/u, "").replace(/(?<=\d)[×x](?=\d)/, "\\s*[×x]\\s*") + "\\p{L}*");
   if (!patterns.length) return;
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${patterns.join("|")})\\p{L}*`, "giu");
+  const pattern = new RegExp(patterns.join("|"), "giu");
   const walker = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
   const found = new Highlight();
   while (walker.nextNode()) {
@@ -70,6 +72,13 @@ addEventListener("DOMContentLoaded", () => {
   }
   CSS.highlights.set("search", found);
   addEventListener("keydown", (event) => event.key === "Escape" && CSS.highlights.delete("search"));
+});
+
+// The other language opens at the section that is read.
+addEventListener("click", ({ target }) => {
+  const link = target.closest?.("a.other-language");
+  const section = document.querySelector("#pst-page-toc-nav a.active")?.hash || location.hash;
+  if (link && scrollY > innerHeight / 2) link.hash = section;
 });
 
 // A link to a place in the page leads to it: what is folded opens, and while the parts above are laid out the place

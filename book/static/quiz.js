@@ -11,8 +11,10 @@ addEventListener("DOMContentLoaded", () => {
   };
   const words = (item) => (item.querySelector("p") ?? item).cloneNode(true).childNodes;
   const folds = [...document.querySelectorAll("details.answers")];
-  const hint = make("p", { id: "how-to-answer" },
-    "Click an answer, or choose with the arrow keys and press Enter. After a wrong answer, try again.");
+  const chinese = document.documentElement.lang.startsWith("zh");
+  const hint = make("p", { id: "how-to-answer" }, chinese
+    ? "点击一个答案，或用方向键选择后按 Enter。答错了可以再试。"
+    : "Click an answer, or choose with the arrow keys and press Enter. After a wrong answer, try again.");
   const score = make("p", { className: "score", role: "status" });
   let moving = false;
   addEventListener("keydown", (event) => (moving = event.key.startsWith("Arrow")));
@@ -33,11 +35,12 @@ addEventListener("DOMContentLoaded", () => {
       const reason = reasons[inputs.indexOf(input)];
       input.checked = true;
       said.replaceChildren(...words(reason));
-      question.dataset.now = reason.textContent.includes(") Right: ") ? "right" : "wrong";
+      question.dataset.now = /\) (?:Right: |正确：)/.test(reason.textContent) ? "right" : "wrong";
       question.dataset.first ??= question.dataset.now;
       if (questions.some((each) => !each.dataset.first)) return;
       const right = questions.filter((each) => each.dataset.first === "right").length;
-      score.textContent = `Right at the first try: ${right} of ${questions.length}.`;
+      score.textContent = chinese ? `${questions.length} 题中，第一次就答对 ${right} 题。`
+        : `Right at the first try: ${right} of ${questions.length}.`;
     };
     question.addEventListener("click", (event) => answer(event.target));
     question.addEventListener("keydown", (event) => /^(Enter| )$/.test(event.key) && answer(event.target));

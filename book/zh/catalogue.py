@@ -1,8 +1,8 @@
 """The catalogues: each text of a chapter or page in English, and below it the same in Chinese.
 
 An entry is a Markdown cell or an alternative text of a notebook, under the cell's id, or a block of a page between
-blank lines, under a number made of its words. The English is kept so that a change shows beside what it was. Numbers
-alone make no entry stale: they are carried over to the Chinese.
+blank lines, or a text t("…") of a script, under a number made of its words. The English is kept so that a change shows
+beside what it was. Numbers alone make no entry stale: they are carried over to the Chinese.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ HERE = Path(__file__).parent
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 MARK = re.compile(r"^<!-- (en|zh) (.+) -->$", re.MULTILINE)
 # Code, and directives that hold none of the book's words, have no entry; nor have the blank lines between blocks.
-FENCE = re.compile(r"^```(?:\w+|\{(?:literalinclude|eval-rst|bibliography)\}.*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(?:\w+|\{(?:literalinclude|eval-rst|bibliography)\}[^\n]*)\n.*?^```$", re.MULTILINE | re.DOTALL
+)
 APART = re.compile(rf"({FENCE.pattern}|\n\s*\n)", FENCE.flags)
 SILENT = re.compile(
     r"`[^`\n]+`|\$[^$]+\$|\]\([^)]*\)|<[^>]+>|^[ :`]+\{[\w-]+\}(?: *\S*/\S*)?|^:(?!\w*-?alt)[\w-]+:.*", re.MULTILINE
 )
 CELL = re.compile(r"(?<=\| )[^|\n]+(?= \|)")
+SAID = re.compile(r'\bt\("([^"\n]+)"')  # what a script says to its readers
 COMPUTED = {"results"}  # pages whose tables are made by a program: an entry for each kind of cell
 
 
@@ -43,8 +46,9 @@ class Entry:
 
 
 def source(name: str) -> Path:
-    """The English notebook or page of that name."""
+    """The English notebook, page or script of that name."""
     paths = [ROOT / folder / f"{name}{end}" for folder in ("chapters", "book") for end in (".ipynb", ".md")]
+    paths.append(ROOT / "book" / "static" / "live" / f"{name}.js")
     for path in paths:
         if path.is_file():
             return path
@@ -52,12 +56,12 @@ def source(name: str) -> Path:
 
 
 def catalogue(path: Path) -> Path:
-    """Where the Chinese of a notebook or page of the book is kept, if there is any."""
+    """Where the Chinese of a notebook, page or script of the book is kept, if there is any."""
     return HERE / ("chapters" if path.parent.name == "chapters" else "pages") / f"{path.stem}.md"
 
 
 def translated() -> list[Path]:
-    """The English notebooks and pages that have a catalogue."""
+    """The English notebooks, pages and scripts that have a catalogue."""
     return [source(path.stem) for folder in ("chapters", "pages") for path in sorted((HERE / folder).glob("*.md"))]
 
 
@@ -70,8 +74,10 @@ def key_of(block: str) -> str:
 
 
 def rewrite(path: Path, say: Callable[[str, str], str]) -> str:
-    """The notebook or page with ``say(key, english)`` in the place of each of its texts, and nothing else changed."""
+    """The file with ``say(key, english)`` in the place of each of its texts, and nothing else changed."""
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".js":
+        return SAID.sub(lambda said: f't("{say(key_of(said[1]), said[1])}"', text)
     if path.suffix == ".ipynb":
         notebook = json.loads(text)
         for cell in notebook["cells"]:
@@ -142,7 +148,7 @@ def entries(path: Path) -> tuple[list[Entry], dict[str, tuple[str, str]]]:
     for key, english in texts(path).items():
         found.append(Entry(key, english, *kept.pop(key, ("", ""))))
     for entry in found:
-        if not entry.chinese and path.suffix == ".md":  # a block that was changed has another key: find what it was
+        if not entry.chinese and path.suffix != ".ipynb":  # a block that was changed has another key: find what it was
             close = difflib.get_close_matches(entry.english, [old for old, _ in kept.values()], 1)
             for key in [key for key, (old, _) in kept.items() if old in close][:1]:
                 entry.old, entry.chinese = kept.pop(key)
@@ -158,4 +164,5 @@ def save(path: Path, found: list[Entry]) -> None:
     for entry in found:
         english = entry.old if entry.state == "stale" else entry.english
         blocks += [f"<!-- en {entry.key} -->\n{english.strip()}", f"<!-- zh {entry.key} -->\n{entry.chinese}".strip()]
+    catalogue(path).parent.mkdir(exist_ok=True)
     catalogue(path).write_text("\n\n".join(blocks) + "\n", encoding="utf-8")

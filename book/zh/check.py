@@ -26,7 +26,9 @@ FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$\n]+\$", re.DOTALL)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 LATIN_LABEL = re.compile(r"\[[^]\u3400-\u9fff]*\]\([^)]*\)")  # a title that stays as it is
-OPTION = re.compile(r"^ *(?::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.MULTILINE)
+PLACEHOLDER = re.compile(r"(?<![`:$])\{\w+\}")
+OPTION = re.compile(r"^ *(?::::+\{grid-item-card\}|::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.M)
+DEFINITION = re.compile(r"[^\W\d][^\n]*\n  \S")  # a word of the glossary, and what it means
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(?: ?(thousand|million|billion|万亿|万|亿))?")
 UNITS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8, "万亿": 1e12, "": 1}
 WORDS = (
@@ -74,7 +76,7 @@ def plain(text: str) -> str:
     """The words alone: code and formulae become one letter, links their label."""
     text = FENCE.sub("", text)
     text = re.sub(r"<[^>]+>|^- \([a-z]\) ", "", OPTION.sub("", FORMULA.sub(PLACE, CODE.sub(PLACE, text))), flags=re.M)
-    return re.sub(r"^:[\w-]*alt: |^ *description: |[*\[]", "", LINK.sub("", text), flags=re.M)
+    return re.sub(r"^:[\w-]*alt: |^ *description: |!?\[|\*", "", LINK.sub("", text), flags=re.M)
 
 
 def shape(text: str) -> tuple[list[str], Counter[str], str]:
@@ -102,6 +104,9 @@ def same_facts(english: str, chinese: str) -> Iterator[str]:
         a, b = (Counter(kind(pattern.findall(CODE.sub("", t) if name == "formulae" else t))) for t in texts)
         if wrong := difference(a, b):
             yield f"{name}: {wrong}; copy them from the English"
+    a, b = (Counter(PLACEHOLDER.findall(FORMULA.sub("", CODE.sub("", text)))) for text in (english, chinese))
+    if wrong := difference(a, b):
+        yield f"placeholders: {wrong}; they stand for what the page computes"
     a, b = (quantities(LINK.sub("", FORMULA.sub("", CODE.sub("", text)))) for text in (english, chinese))
     spelt = Counter({SPELT[word]: 99 for word in re.findall(r"[a-z]+", english.lower()) if word in SPELT})
     if wrong := difference(a, b - (b - a & spelt)):
@@ -127,7 +132,7 @@ def same_form(english: str, chinese: str) -> Iterator[str]:
         yield f"bold: {strong['strong_open']} passages and {bold['strong_open']} in the English"
     if "*" in text.replace("\\*", ""):
         yield "a * is not read as emphasis: put full-width punctuation outside, **像这样**。"
-    if strong["softbreak"] and not english.startswith(("---", ":::", "```")):
+    if strong["softbreak"] and not english.startswith(("---", ":::", "```")) and not DEFINITION.match(english):
         yield "a line break inside a paragraph shows as a space: write each paragraph, item and answer as one line"
 
 

@@ -75,20 +75,26 @@ def relink(text: str, path: Path) -> str:
 
 
 def chinese(path: Path) -> str:
-    """The Chinese notebook or page of an English one."""
+    """The Chinese notebook, page or script of an English one."""
     found = {entry.key: entry for entry in entries(path)[0]}
 
     def say(key: str, english: str) -> str:
         entry = found[key]
         text = renumbered(entry.chinese, entry.english, english) if entry.chinese else None
-        return text or english if path.suffix == ".md" or key.endswith(" alt") else relink(text or english, path)
+        is_cell = path.suffix == ".ipynb" and not key.endswith(" alt")
+        return relink(text or english, path) if is_cell else text or english
 
     text = rewrite(path, say)
-    return relink(text, path) if path.suffix == ".md" else text
+    return relink(text, path).replace('="../_static/', '="../../_static/') if path.suffix == ".md" else text
+
+
+def written() -> list[Path]:
+    """The English of all files that are written; the words of a script reach its page when the site is built."""
+    return [path for path in translated() if path.suffix != ".js"]
 
 
 def main() -> None:
-    for path in translated():
+    for path in written():
         text, file = chinese(path), target(path)
         file.parent.mkdir(exist_ok=True)
         if not file.exists() or file.read_text(encoding="utf-8") != text:

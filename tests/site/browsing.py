@@ -16,6 +16,10 @@ CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [TOC["root"]] + [c["file"] for part in TOC.get("parts", []) for c in part["chapters"]]
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+CHINESE = [  # a page is in the Chinese edition if it has been written
+    zh for page in PAGES for zh in [page.replace("/", "/zh/")] if list((ROOT / zh).parent.glob(f"{Path(zh).name}.*"))
+]
+CHINESE_CHAPTERS = [page for page in CHINESE if page.startswith("chapters/")]
 PREFIX = urlparse(CONFIG["html"]["baseurl"]).path  # where the site stands on its host
 MISSING = "no/such/page"
 WIDTHS = {"wide": 1400, "tablet": 820, "phone": 390}

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from browsing import PAGES, TOC, needs_browser, visit
+from browsing import CHINESE, PAGES, needs_browser, visit
 
 pytestmark = pytest.mark.browser
 
@@ -90,12 +90,13 @@ def test_searching_from_a_chapter(tab):
     tab.wait_for_selector("#search-results li a")
 
 
-def test_every_section_can_be_found(site, soup):
-    """Every page is in the data, and every address in the data is a section of its page."""
-    text = (site / "_static" / "search-data.js").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("data", "names"), [("search-data", PAGES), ("search-data-zh", CHINESE)])
+def test_every_section_can_be_found(site, soup, data, names):
+    """Every page of a language is in its data, no other is, and every address in the data is a section of its page."""
+    text = (site / "_static" / f"{data}.js").read_text(encoding="utf-8")
     rows = json.loads(re.search(r"SECTIONS = (.*);", text)[1])
-    assert {row[0] for row in rows} == {f"{page}.html" for page in PAGES}
-    for page in (TOC["root"], *PAGES):
+    assert {row[0] for row in rows} == {f"{page}.html" for page in names}
+    for page in names:
         anchors = {row[1] for row in rows if row[0] == f"{page}.html"}
         missing = [anchor for anchor in anchors if not soup(page).find(id=anchor)]
         assert not missing, missing

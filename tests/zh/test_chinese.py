@@ -27,7 +27,7 @@ def test_says_what_the_english_says_in_good_chinese(path):
     assert not gone, f"python -m book.zh.start {path.stem}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", make.written(), ids=lambda path: path.stem)
 def test_is_written_from_its_catalogue(path):
     assert make.target(path).read_text(encoding="utf-8") == make.chinese(path), "make zh"
 
@@ -170,6 +170,25 @@ def test_cells_of_computed_tables_share_an_entry_and_keep_their_numbers(book):
     assert "| LeNet | 0.90（5 次） |\n| NiN | 0.91（3 次） |\n" in made
 
 
+def test_words_of_a_script_are_chinese_in_its_page_and_stale_once_changed(book, monkeypatch):
+    script = book / "book" / "static" / "live" / "view.js"
+    script.parent.mkdir(parents=True)
+    script.write_text('say(t("Draw on it."), t("map {n} of 6", { n }), "en");\n', encoding="utf-8")
+    start(monkeypatch, "view")
+    file = book / "book" / "zh" / "pages" / "view.md"
+    keys = {entry.english: entry.key for entry in catalogue.entries(script)[0]}
+    said = {"Draw on it.": "在上面画。", "map {n} of 6": "6 张中的第 {n} 张"}
+    file.write_text("".join(f"<!-- zh {keys[english]} -->\n{zh}\n\n" for english, zh in said.items()), encoding="utf-8")
+    start(monkeypatch, "view")
+    assert make.chinese(script) == 'say(t("在上面画。"), t("6 张中的第 {n} 张", { n }), "en");\n'
+    assert script not in make.written()
+    script.write_text(script.read_text(encoding="utf-8").replace("Draw on it.", "Draw on the image."), encoding="utf-8")
+    fresh()
+    assert next((e.state, e.old) for e in catalogue.entries(script)[0]) == ("stale", "Draw on it.")
+    wrong = catalogue.Entry("key", "map {n} of 6", "map {n} of 6", "6 张中的第 {m} 张", "fresh")
+    assert any("placeholders: lacks {n}; has beside the English {m}" in line for line in check.problems(wrong, "view"))
+
+
 def test_links_lead_to_chinese_neighbours_and_headings(book):
     made = make.chinese(book / "chapters" / "lenet.ipynb")
     assert "[练习](#练习)" in made and "(nin.ipynb#练习)" in made and "(../../book/zh/results.md)" in made
@@ -219,6 +238,25 @@ def found_in(english: str, chinese: str) -> list[str]:
 
 def test_check_accepts_a_good_translation():
     assert found_in(*GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("stride\n  By how many pixels it moves.", "步幅（stride；步长）\n  每次移动几个像素。"),
+        (":::{grid-item-card} A stride\n:link: a\n:::", ":::{grid-item-card} 步幅\n:link: a\n:::"),
+        ("[![A stride of two](a.png)](b.md)", "[![步幅为二](a.png)](b.md)"),
+    ],
+    ids=["entry of the glossary", "title of a card", "image"],
+)
+def test_check_accepts_the_forms_of_pages(english, chinese):
+    assert list(check.problems(catalogue.Entry("key", english, english, chinese, "fresh"), "glossary")) == []
+
+
+def test_text_between_two_generated_parts_has_an_entry():
+    page = ROOT / "book" / "helpers.md"
+    headings = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert [text for text in catalogue.texts(page).values() if text.startswith("#")] == headings
 
 
 @pytest.mark.parametrize(("right", "wrong", "message"), BAD, ids=[bad[2] for bad in BAD])

@@ -2,20 +2,30 @@
  *
  * A stage is a step of the network that can be seen; its maps are what the reader points at. Stage 0
  * is the image. A place is {stage, map, i, j}; dense layers are one map, drawn in rows of `columns`.
+ * What readers see is in t(…), so that the Chinese page can have its own words (book/zh/pages/view.md).
  */
 import {
   forward, lenet, loadWeights, numParams, softmax, tensor, xavier,
 } from "./network.js";
 
+/** The text with {name} replaced by values.name. */
+function t(text, values = {}) {
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+const CLASSES = [
+  t("t-shirt"), t("trouser"), t("pullover"), t("dress"), t("coat"), t("sandal"), t("shirt"), t("sneaker"), t("bag"), t("ankle boot"),
+];
+const RECIPES = { modern: t("modern"), classic: t("classic"), random: t("random") };
 const STAGES = [
-  { title: "Image", maps: 1, rows: 28, columns: 28 },
-  { title: "Convolution 1, sigmoid", maps: 6, rows: 28, columns: 28, layer: 0, output: 1 },
-  { title: "Average pooling 1", maps: 6, rows: 14, columns: 14, layer: 2, output: 2 },
-  { title: "Convolution 2, sigmoid", maps: 16, rows: 10, columns: 10, layer: 3, output: 4 },
-  { title: "Average pooling 2", maps: 16, rows: 5, columns: 5, layer: 5, output: 5 },
-  { title: "Dense 1, sigmoid", maps: 1, rows: 6, columns: 20, layer: 7, output: 8, dense: true },
-  { title: "Dense 2, sigmoid", maps: 1, rows: 6, columns: 14, layer: 9, output: 10, dense: true },
-  { title: "Dense 3, the logits", maps: 1, rows: 1, columns: 10, layer: 11, output: 11, dense: true },
+  { title: t("Image"), maps: 1, rows: 28, columns: 28 },
+  { title: t("Convolution 1, sigmoid"), maps: 6, rows: 28, columns: 28, layer: 0, output: 1 },
+  { title: t("Average pooling 1"), maps: 6, rows: 14, columns: 14, layer: 2, output: 2 },
+  { title: t("Convolution 2, sigmoid"), maps: 16, rows: 10, columns: 10, layer: 3, output: 4 },
+  { title: t("Average pooling 2"), maps: 16, rows: 5, columns: 5, layer: 5, output: 5 },
+  { title: t("Dense 1, sigmoid"), maps: 1, rows: 6, columns: 20, layer: 7, output: 8, dense: true },
+  { title: t("Dense 2, sigmoid"), maps: 1, rows: 6, columns: 14, layer: 9, output: 10, dense: true },
+  { title: t("Dense 3, the logits"), maps: 1, rows: 1, columns: 10, layer: 11, output: 11, dense: true },
 ];
 const LOGITS = 7;
 const DRAWING = 16; // the seventeenth choice beside the probe images
@@ -94,9 +104,10 @@ function placeOf(stage, n) {
 
 function placeName(place) {
   const { dense, maps: count } = STAGES[place.stage];
-  if (place.stage === LOGITS) return LENET.classes[place.j];
-  if (dense) return `unit ${flatIndex(place) + 1}`;
-  return `${count > 1 ? `map ${place.map + 1}, ` : ""}row ${place.i + 1}, column ${place.j + 1}`;
+  if (place.stage === LOGITS) return CLASSES[place.j];
+  if (dense) return t("unit {n}", { n: flatIndex(place) + 1 });
+  const at = t("row {i}, column {j}", { i: place.i + 1, j: place.j + 1 });
+  return count > 1 ? t("map {map}, {at}", { map: place.map + 1, at }) : at;
 }
 
 /** The number at a place taken apart: its products, their sum, the bias, what comes out. */
@@ -136,50 +147,52 @@ const button = (action, text, name = "") => `<button type="button" data-action="
 
 function mapMarkup(stage, map) {
   const { title, maps: count, rows, columns, dense } = STAGES[stage];
-  const size = dense ? `${rows * columns} units` : `${rows} by ${columns} pixels`;
-  const name = `${title}, ${count > 1 ? `map ${map + 1} of ${count}, ` : ""}${size}`;
-  return `<div class="map" data-stage="${stage}" data-map="${map}" tabindex="0" role="application" aria-roledescription="map"
+  const size = dense ? t("{n} units", { n: rows * columns }) : t("{rows} by {columns} pixels", { rows, columns });
+  const one = count > 1 ? t("map {map} of {count}, {size}", { map: map + 1, count, size }) : size;
+  const name = t("{title}, {one}", { title, one });
+  return `<div class="map" data-stage="${stage}" data-map="${map}" tabindex="0" role="application" aria-roledescription="${t("map")}"
     aria-label="${name}" aria-describedby="${stage ? "live-help" : "live-draw"}"><canvas width="${columns}" height="${rows}"></canvas></div>`;
 }
 
 function stageMarkup(stage) {
   const { title, maps: count, rows, columns, dense, layer } = STAGES[stage];
-  const parameters = net[layer].weight ? numParams([net[layer]]).toLocaleString("en") : "no";
+  const n = numParams([net[layer]]).toLocaleString("en");
+  const parameters = net[layer].weight ? t("{n} parameters", { n }) : t("no parameters");
   const shape = dense ? rows * columns : `${count} × ${rows} × ${columns}`;
   const all = Array.from({ length: count }, (_, map) => mapMarkup(stage, map)).join("");
-  return `<section class="stage stage-${stage}"><h2>${title} <small>${shape} · ${parameters} parameters</small></h2>
+  return `<section class="stage stage-${stage}"><h2>${title} <small>${shape} · ${parameters}</small></h2>
     <div class="maps">${all}</div></section>`;
 }
 
 function kernelOptions() {
   const group = (layer, count, title) => `<optgroup label="${title}">${Array.from({ length: count }, (_, map) =>
-    `<option value="${layer} ${map}">${title}, map ${map + 1}</option>`).join("")}</optgroup>`;
-  return `<option value="">none</option>${group(0, 6, "Convolution 1")}${group(3, 16, "Convolution 2")}`;
+    `<option value="${layer} ${map}">${t("{title}, map {map}", { title, map: map + 1 })}</option>`).join("")}</optgroup>`;
+  return `<option value="">${t("none")}</option>${group(0, 6, t("Convolution 1"))}${group(3, 16, t("Convolution 2"))}`;
 }
 
 function build() {
   const probes = LENET.probes.labels.map((label, n) => radio("image", n,
-    `<canvas width="28" height="28"></canvas><span class="unseen">${n + 1}: ${LENET.classes[label]}</span>`, n === state.choice));
+    `<canvas width="28" height="28"></canvas><span class="unseen">${n + 1}: ${CLASSES[label]}</span>`, n === state.choice));
   root.innerHTML = `<div class="instrument">
   <div class="bench">
-    <section class="input"><h2>Image <small>1 × 28 × 28</small></h2>${mapMarkup(0, 0)}
-      <div class="tools"><fieldset><legend class="unseen">Drawing tool</legend>${radio("tool", "broad", "broad", true)}${radio("tool", "fine", "fine")}${radio("tool", "erase", "erase")}</fieldset>
-        ${button("clear", "clear")}<span class="shifts">${button("shift 0 -1", "←", "Shift left")}${button("shift -1 0", "↑", "Shift up")}${button("shift 1 0", "↓", "Shift down")}${button("shift 0 1", "→", "Shift right")}</span></div>
-      <p class="hint" id="live-draw">Draw on it. Keyboard: arrows move, Enter paints.</p></section>
-    <section class="choice"><fieldset><legend><h2>Probe images</h2></legend><div class="probes">${probes.join("")}</div>
-      ${radio("image", DRAWING, "my drawing")}</fieldset>
-      <p class="hint">A drawing is not a garment of the data set: the network has seen photographs only, and names one of the ten all the same.</p></section>
-    <section class="answer"><h2>Answer</h2><p class="verdict"></p>
-      <table><thead><tr><th>class</th><th>logit</th><th>probability</th><th>%</th></tr></thead><tbody></tbody></table>
+    <section class="input"><h2>${t("Image")} <small>1 × 28 × 28</small></h2>${mapMarkup(0, 0)}
+      <div class="tools"><fieldset><legend class="unseen">${t("Drawing tool")}</legend>${radio("tool", "broad", t("broad"), true)}${radio("tool", "fine", t("fine"))}${radio("tool", "erase", t("erase"))}</fieldset>
+        ${button("clear", t("clear"))}<span class="shifts">${button("shift 0 -1", "←", t("Shift left"))}${button("shift -1 0", "↑", t("Shift up"))}${button("shift 1 0", "↓", t("Shift down"))}${button("shift 0 1", "→", t("Shift right"))}</span></div>
+      <p class="hint" id="live-draw">${t("Draw on it. Keyboard: arrows move, Enter paints.")}</p></section>
+    <section class="choice"><fieldset><legend><h2>${t("Probe images")}</h2></legend><div class="probes">${probes.join("")}</div>
+      ${radio("image", DRAWING, t("my drawing"))}</fieldset>
+      <p class="hint">${t("A drawing is not a garment of the data set: the network has seen photographs only, and names one of the ten all the same.")}</p></section>
+    <section class="answer"><h2>${t("Answer")}</h2><p class="verdict"></p>
+      <table><thead><tr><th>${t("class")}</th><th>logit</th><th>${t("probability")}</th><th>%</th></tr></thead><tbody></tbody></table>
     <div class="settings">
-      <fieldset><legend>Weights</legend>${radio("weights", "modern", "modern", true)}${radio("weights", "classic", "classic")}${radio("weights", "random", "random")}</fieldset>
-      ${button("again", "Draw again")}
-      <label class="kernel">Kernel set to zero <select name="zeroed">${kernelOptions()}</select></label>
+      <fieldset><legend>${t("Weights")}</legend>${Object.entries(RECIPES).map(([name, text], n) => radio("weights", name, text, n === 0)).join("")}</fieldset>
+      ${button("again", t("Draw again"))}
+      <label class="kernel">${t("Kernel set to zero")} <select name="zeroed">${kernelOptions()}</select></label>
       <p class="note"></p>
     </div></section>
   </div>
-  <p class="hint" id="live-help">Point at a pixel to see what it is made of; a click or a tap pins it. Keyboard: Tab to a map, arrows move, Enter pins, Escape releases.</p>
-  <div class="network"><div class="stages">${STAGES.slice(1).map((_, n) => stageMarkup(n + 1)).join("")}</div><section class="panel" aria-label="What this number is made of"></section></div>
+  <p class="hint" id="live-help">${t("Point at a pixel to see what it is made of; a click or a tap pins it. Keyboard: Tab to a map, arrows move, Enter pins, Escape releases.")}</p>
+  <div class="network"><div class="stages">${STAGES.slice(1).map((_, n) => stageMarkup(n + 1)).join("")}</div><section class="panel" aria-label="${t("What this number is made of")}"></section></div>
   <p class="hint source-row"></p><p class="unseen" role="status" aria-live="polite"></p></div>`;
   root.querySelectorAll(".probes canvas").forEach((canvas, n) => paint(canvas, probe(n).data, { colour: grey }));
   maps = [...root.querySelectorAll(".map")].map((element) => {
@@ -217,16 +230,16 @@ function compute() {
 
 function answerText() {
   const best = probabilities.indexOf(Math.max(...probabilities));
-  const label = state.label === null ? "no label" : `label: ${LENET.classes[state.label]} ${best === state.label ? "✓" : "✗"}`;
-  return [LENET.classes[best], `${(100 * probabilities[best]).toFixed(0)} %`, label];
+  const label = state.label === null ? t("no label") : t("label: {name}", { name: CLASSES[state.label] }) + (best === state.label ? " ✓" : " ✗");
+  return [CLASSES[best], `${(100 * probabilities[best]).toFixed(0)} %`, label];
 }
 
 function showAnswer() {
   const [name, sure, label] = answerText();
-  const loss = state.label === null ? "" : ` · loss −ln <i>p</i> = ${exact(-Math.log(probabilities[state.label]), 2)}`;
+  const loss = state.label === null ? "" : ` · ${t("loss −ln <i>p</i> = {loss}", { loss: exact(-Math.log(probabilities[state.label]), 2) })}`;
   part(".verdict").innerHTML = `<strong>${name}</strong> ${sure} <span>${label}${loss}</span>`;
-  part(".answer tbody").innerHTML = probabilities.map((p, n) => `<tr data-unit="${n}"${LENET.classes[n] === name ? ' class="best"' : ""}>
-    <th scope="row">${LENET.classes[n]}${n === state.label ? ' <span class="tag">label</span>' : ""}</th>
+  part(".answer tbody").innerHTML = probabilities.map((p, n) => `<tr data-unit="${n}"${CLASSES[n] === name ? ' class="best"' : ""}>
+    <th scope="row">${CLASSES[n]}${n === state.label ? ` <span class="tag">${t("label")}</span>` : ""}</th>
     <td>${exact(outputs.at(-1).data[n], 1)}</td><td><span class="bar" style="width:${100 * p}%"></span></td><td>${exact(100 * p, 1)}</td></tr>`).join("");
 }
 
@@ -260,17 +273,17 @@ function convolutionMarkup({ stage }, { terms }) {
     const windows = channel.map((term) => (term.inside ? colour(term.value) : [120, 120, 120]));
     const weights = channel.map((term) => signed(term.weight / kernelLimit));
     const products = channel.map((term) => signed(term.product / limit));
-    const tables = `<div class="equation">${grid("window", channel.map((t) => t.value), windows, 5)}<b>×</b>${
-      grid("kernel", channel.map((t) => t.weight), weights, 5)}<b>=</b>${grid("products", channel.map((t) => t.product), products, 5)}</div>`;
+    const tables = `<div class="equation">${grid(t("window"), channel.map((term) => term.value), windows, 5)}<b>×</b>${
+      grid(t("kernel"), channel.map((term) => term.weight), weights, 5)}<b>=</b>${grid(t("products"), channel.map((term) => term.product), products, 5)}</div>`;
     if (channels.length === 1) return tables;
-    return `<details name="channel" data-channel="${c}"${c === Math.min(open, channels.length - 1) ? " open" : ""}><summary>map ${c + 1} ${
+    return `<details name="channel" data-channel="${c}"${c === Math.min(open, channels.length - 1) ? " open" : ""}><summary>${t("map {map}", { map: c + 1 })} ${
       thumbnail(windows)}×${thumbnail(weights)}=${thumbnail(products)} ${exact(sums[c], 3)}</summary>${tables}</details>`;
   }).join("");
 }
 
 function poolingMarkup({ stage, map }, { terms }) {
   const { colour } = scale(stage - 1, map);
-  return `<div class="equation">${grid("window", terms.map((t) => t.value), terms.map((t) => colour(t.value)), 2)}</div>`;
+  return `<div class="equation">${grid(t("window"), terms.map((term) => term.value), terms.map((term) => colour(term.value)), 2)}</div>`;
 }
 
 const strongest = (terms) => [...terms].sort((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, LARGEST);
@@ -278,26 +291,26 @@ const strongest = (terms) => [...terms].sort((a, b) => Math.abs(b.product) - Mat
 function denseMarkup(place, { terms, sum }) {
   const top = strongest(terms);
   const rest = top.reduce((total, term) => total - term.product, sum);
-  const lines = top.map((t) => `<tr><th scope="row">${placeName(t.place)}</th><td>${exact(t.value, 3)}</td><td>${exact(t.weight, 3)}</td>${
-    cell(t.product, signed(t.product / Math.abs(top[0].product || 1)))}</tr>`);
-  return `<table class="list"><caption>the largest contributions</caption><thead><tr><th>from</th><th>value</th><th>weight</th><th>product</th></tr></thead>
-    <tbody>${lines.join("")}<tr><th scope="row">the other ${terms.length - top.length}</th><td></td><td></td><td>${minus(rest.toFixed(2))}</td></tr></tbody></table>`;
+  const lines = top.map((term) => `<tr><th scope="row">${placeName(term.place)}</th><td>${exact(term.value, 3)}</td><td>${exact(term.weight, 3)}</td>${
+    cell(term.product, signed(term.product / Math.abs(top[0].product || 1)))}</tr>`);
+  return `<table class="list"><caption>${t("the largest contributions")}</caption>
+    <thead><tr><th>${t("from")}</th><th>${t("value")}</th><th>${t("weight")}</th><th>${t("product")}</th></tr></thead>
+    <tbody>${lines.join("")}<tr><th scope="row">${t("the other {n}", { n: terms.length - top.length })}</th><td></td><td></td><td>${minus(rest.toFixed(2))}</td></tr></tbody></table>`;
 }
 
 function sumMarkup(place, { terms, sum, bias, value }) {
-  const { title } = STAGES[place.stage];
   const line = (name, x, kind = "") => `<tr class="${kind}"><th scope="row">${name}</th><td>${exact(x)}</td></tr>`;
-  if (bias === undefined) return `<table class="sum">${line("sum of the four", 4 * sum)}${line("a quarter of it, their mean", value, "result")}</table>`;
-  let lines = line(`sum of ${terms.length} products`, sum) + line("bias", bias);
+  if (bias === undefined) return `<table class="sum">${line(t("sum of the four"), 4 * sum)}${line(t("a quarter of it, their mean"), value, "result")}</table>`;
+  let lines = line(t("sum of {n} products", { n: terms.length }), sum) + line(t("bias"), bias);
   if (place.stage === LOGITS)
-    lines += line("logit", value, "result") + line("e<sup>logit</sup>, divided by the sum of all ten", probabilities[place.j], "result");
-  else if (title.endsWith("sigmoid")) lines += line("together", sum + bias) + line("sigmoid of it", value, "result");
+    lines += line("logit", value, "result") + line(t("e<sup>logit</sup>, divided by the sum of all ten"), probabilities[place.j], "result");
+  else lines += line(t("together"), sum + bias) + line(t("sigmoid of it"), value, "result");
   return `<table class="sum">${lines}</table>`;
 }
 
 function legendMarkup({ stage, map }) {
   const { low, high } = scale(stage, map);
-  return `<p class="legend">dark ${exact(low, 2)} <span class="ramp"></span> ${exact(high, 2)} bright</p>`;
+  return `<p class="legend">${t("dark")} ${exact(low, 2)} <span class="ramp"></span> ${exact(high, 2)} ${t("bright")}</p>`;
 }
 
 function showPanel() {
@@ -306,10 +319,10 @@ function showPanel() {
   const parts = explain(place);
   const { size } = receptiveField(place);
   const body = (dense ? denseMarkup : parts.bias === undefined ? poolingMarkup : convolutionMarkup)(place, parts);
-  const seen = dense ? "the whole image" : `${size} × ${size} pixels of the image`;
+  const seen = dense ? t("the whole image") : t("{size} × {size} pixels of the image", { size });
   const panel = part(".panel");
   panel.innerHTML = `<h2>${title} <small>${placeName(place)}</small></h2>
-    <p class="hint">It depends on ${seen}. ${pinned ? `Pinned. ${button("release", "Release")}` : "A click pins it."}</p>${body}${sumMarkup(place, parts)}${legendMarkup(place)}`;
+    <p class="hint">${pinned ? t("It depends on {seen}. Pinned. {button}", { seen, button: button("release", t("Release")) }) : t("It depends on {seen}. A click pins it.", { seen })}</p>${body}${sumMarkup(place, parts)}${legendMarkup(place)}`;
   root.classList.toggle("pinned", pinned);
   showMarks(place, parts);
 }
@@ -360,14 +373,15 @@ function point(place) {
 function pin(place) {
   state.pinned = true;
   point(place);
-  say(`Pinned: ${STAGES[place.stage].title}, ${placeName(place)}, ${part(".sum").innerText.replace(/\s+/g, " ")}`);
+  const sum = part(".sum").innerText.replace(/\s+/g, " ");
+  say(t("Pinned: {title}, {name}, {sum}", { title: STAGES[place.stage].title, name: placeName(place), sum }));
 }
 
 function release() {
   if (!state.pinned) return;
   state.pinned = false;
   showPanel();
-  say("Released.");
+  say(t("Released."));
 }
 
 const samePlace = (a, b) => flatIndex(a) === flatIndex(b) && a.stage === b.stage;
@@ -440,11 +454,14 @@ async function useWeights() {
 function showWeights() {
   const { row, sha256 } = LENET[state.weights] ?? {};
   part(".note").textContent = row
-    ? `${row.recipe[0].toUpperCase()}${row.recipe.slice(1)} recipe, ${row.epochs} epochs: ${row.test_acc.toFixed(3)} of the test images right.`
-    : "Xavier’s bounds, nothing learned yet: the answer hardly depends on the image.";
+    ? t("{recipe} recipe, {epochs} epochs: {accuracy} of the test images right.",
+      { recipe: RECIPES[row.recipe].replace(/^./, (letter) => letter.toUpperCase()), epochs: row.epochs, accuracy: row.test_acc.toFixed(3) })
+    : t("Xavier’s bounds, nothing learned yet: the answer hardly depends on the image.");
+  const parameters = numParams(net).toLocaleString("en");
   part(".source-row").textContent = row
-    ? `LeNet, ${numParams(net).toLocaleString("en")} parameters. The ledger’s run: ${row.recipe} recipe, seed ${row.seed}, ${row.epochs} epochs, ${row.device}. SHA-256 of the weights in float16: ${sha256}`
-    : `LeNet, ${numParams(net).toLocaleString("en")} parameters, random from seed ${state.seed}.`;
+    ? t("LeNet, {parameters} parameters. The ledger’s run: {recipe} recipe, seed {seed}, {epochs} epochs, {device}. SHA-256 of the weights in float16: {sha256}",
+      { parameters, recipe: RECIPES[row.recipe], seed: row.seed, epochs: row.epochs, device: row.device, sha256 })
+    : t("LeNet, {parameters} parameters, random from seed {seed}.", { parameters, seed: state.seed });
   part("[data-action=again]").hidden = state.weights !== "random";
 }
 
@@ -523,7 +540,7 @@ function listenToBrush(map) {
 
 const ACTIONS = {
   again: () => { state.seed += 1; changeWeights(); },
-  clear: () => { edit((pixels) => pixels.fill(0)); say("Cleared."); },
+  clear: () => { edit((pixels) => pixels.fill(0)); say(t("Cleared.")); },
   shift: (down, right) => { shift(+down, +right); say(answerText().join(", ")); },
   release,
 };
