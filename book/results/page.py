@@ -39,10 +39,8 @@ def page(records: list[dict]) -> str:
         "Test accuracy against the multiply-adds that one image costs.\n```",
         "## Learning curves\n\nTest accuracy after each epoch; where a network has several runs, the line is their mean "
         "and the band spans the lowest and the highest.\n\n```{figure} static/results/curves.svg\n:alt: One small panel "
-        "for each network with test accuracy by epoch, the classic recipe as a solid line and the modern one dashed. They end at "
-        + "; ".join(f"{NETWORKS[row['network']].title}, {row['recipe']}: {row['mean']:.3f}" for row in rows)
-        + ".\n"
-        "\nTest accuracy by epoch.\n```",
+        "for each network with test accuracy by epoch, the classic recipe as a solid line and the modern one dashed. They end at the "
+        "accuracies of the first table.\n\nTest accuracy by epoch.\n```",
         "## What they confuse\n\n" + _confusions(records),
         _all_wrong(records),
         "## Beside published numbers\n\n" + _published(rows),

@@ -128,7 +128,10 @@ def _check_experiments(week: str, slides: list[Slide]) -> None:
 
 def notes(week: str, slides: list[Slide], formulae: set) -> str:
     """``<week>/notes.md`` as HTML; raises Wrong where minutes, slides, experiments or anchors have a gap."""
-    source = (weeks.FOLDER / week / "notes.md").read_text(encoding="utf-8")
+    path = weeks.FOLDER / week / "notes.md"
+    if not path.is_file():
+        raise Wrong(f"{week} has slides.md and no notes.md: write it, WRITING.md says how")
+    source = path.read_text(encoding="utf-8")
     try:
         _check_notes(week, source, slides)
         _refuse_numbers_by_hand(source)

@@ -22,7 +22,9 @@ HERE = Path(__file__).parent
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 MARK = re.compile(r"^<!-- (en|zh) (.+) -->$", re.MULTILINE)
 # Code, and directives that hold none of the book's words, have no entry; nor have the blank lines between blocks.
-FENCE = re.compile(r"^```(?:\w+|\{(?:literalinclude|eval-rst|bibliography)\}.*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```(?:\w+|\{(?:literalinclude|eval-rst|bibliography)\}[^\n]*)\n.*?^```$", re.MULTILINE | re.DOTALL
+)
 APART = re.compile(rf"({FENCE.pattern}|\n\s*\n)", FENCE.flags)
 SILENT = re.compile(
     r"`[^`\n]+`|\$[^$]+\$|\]\([^)]*\)|<[^>]+>|^[ :`]+\{[\w-]+\}(?: *\S*/\S*)?|^:(?!\w*-?alt)[\w-]+:.*", re.MULTILINE

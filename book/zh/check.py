@@ -27,7 +27,8 @@ CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"\]\(([^)\s]*)\)")
 LATIN_LABEL = re.compile(r"\[[^]\u3400-\u9fff]*\]\([^)]*\)")  # a title that stays as it is
 PLACEHOLDER = re.compile(r"(?<![`:$])\{\w+\}")
-OPTION = re.compile(r"^ *(?::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.MULTILINE)
+OPTION = re.compile(r"^ *(?::::+\{grid-item-card\}|::::*.*|`{3,}\{.*|`{3,}$|:(?!\w*-?alt:)[\w-]+:.*|-{3}$)", re.M)
+DEFINITION = re.compile(r"[^\W\d][^\n]*\n  \S")  # a word of the glossary, and what it means
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(?: ?(thousand|million|billion|万亿|万|亿))?")
 UNITS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "万": 1e4, "亿": 1e8, "万亿": 1e12, "": 1}
 WORDS = (
@@ -75,7 +76,7 @@ def plain(text: str) -> str:
     """The words alone: code and formulae become one letter, links their label."""
     text = FENCE.sub("", text)
     text = re.sub(r"<[^>]+>|^- \([a-z]\) ", "", OPTION.sub("", FORMULA.sub(PLACE, CODE.sub(PLACE, text))), flags=re.M)
-    return re.sub(r"^:[\w-]*alt: |^ *description: |[*\[]", "", LINK.sub("", text), flags=re.M)
+    return re.sub(r"^:[\w-]*alt: |^ *description: |!?\[|\*", "", LINK.sub("", text), flags=re.M)
 
 
 def shape(text: str) -> tuple[list[str], Counter[str], str]:
@@ -131,7 +132,7 @@ def same_form(english: str, chinese: str) -> Iterator[str]:
         yield f"bold: {strong['strong_open']} passages and {bold['strong_open']} in the English"
     if "*" in text.replace("\\*", ""):
         yield "a * is not read as emphasis: put full-width punctuation outside, **像这样**。"
-    if strong["softbreak"] and not english.startswith(("---", ":::", "```")):
+    if strong["softbreak"] and not english.startswith(("---", ":::", "```")) and not DEFINITION.match(english):
         yield "a line break inside a paragraph shows as a space: write each paragraph, item and answer as one line"
 
 

@@ -240,6 +240,25 @@ def test_check_accepts_a_good_translation():
     assert found_in(*GOOD) == []
 
 
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("stride\n  By how many pixels it moves.", "步幅（stride；步长）\n  每次移动几个像素。"),
+        (":::{grid-item-card} A stride\n:link: a\n:::", ":::{grid-item-card} 步幅\n:link: a\n:::"),
+        ("[![A stride of two](a.png)](b.md)", "[![步幅为二](a.png)](b.md)"),
+    ],
+    ids=["entry of the glossary", "title of a card", "image"],
+)
+def test_check_accepts_the_forms_of_pages(english, chinese):
+    assert list(check.problems(catalogue.Entry("key", english, english, chinese, "fresh"), "glossary")) == []
+
+
+def test_text_between_two_generated_parts_has_an_entry():
+    page = ROOT / "book" / "helpers.md"
+    headings = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert [text for text in catalogue.texts(page).values() if text.startswith("#")] == headings
+
+
 @pytest.mark.parametrize(("right", "wrong", "message"), BAD, ids=[bad[2] for bad in BAD])
 def test_check_names_what_is_wrong(right, wrong, message):
     assert right in GOOD[1]
