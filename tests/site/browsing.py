@@ -53,7 +53,10 @@ def violations(tab, axe_source: str, only_colours: bool = False) -> list[str]:
     tab.evaluate("source => { if (!window.axe) { (0, eval)(source) } }", axe_source)
     if not only_colours:  # what scrolls becomes reachable by keyboard once somebody uses the Tab key
         tab.evaluate("dispatchEvent(new KeyboardEvent('keydown', {key: 'Tab'}))")
-        tab.wait_for_timeout(700)
+        tab.wait_for_function(  # measured when the browser is idle, which a busy machine makes late
+            "() => [...document.querySelectorAll('article pre')]"
+            ".every(block => block.scrollWidth <= block.clientWidth + 1 || block.tabIndex === 0)"
+        )
     rules = {"type": "rule", "values": ["color-contrast"]} if only_colours else WCAG
     found = tab.evaluate("rules => axe.run({runOnly: rules, preload: false, resultTypes: ['violations']})", rules)[
         "violations"
