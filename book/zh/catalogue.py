@@ -89,7 +89,7 @@ def rewrite(path: Path, say: Callable[[str, str], str]) -> str:
         return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
     def block(english: str) -> str:
-        if re.search(r"\b[A-Z]?[a-z]{2,}\b", SILENT.sub("", english)):
+        if re.search(r"\b(?:[A-Z]?[a-z]{2,}|[A-Z][a-z])\b", SILENT.sub("", english)):
             return say(key_of(english), english)
         return english
 
