@@ -40,7 +40,7 @@ def remember_terms(app, doctree) -> None:
 def words_of(entry: str) -> list[str]:
     """The words that a chapter may use for an entry: the Chinese ones of a Chinese entry, from two letters on."""
     if not HAN.search(entry):
-        return [entry]
+        return entry.split(", ")
     return [word for word in re.split(r"[\s（）()，、；/]+", entry) if len(HAN.findall(word)) > 1]
 
 

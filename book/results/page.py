@@ -219,7 +219,8 @@ def _published(rows: list[dict]) -> str:
     return (
         "The published column is the range of test accuracies, ten epochs of the classic recipe, in the stored "
         "notebooks of [Dive into Deep Learning](https://d2l.ai) over two years. They are single, unseeded runs: "
-        "the lowest of them is what a reader may well get.\n\n" + "\n".join(lines)
+        "the lowest of them is what a reader may well get. The aim in brackets was set before the runs.\n\n"
+        + "\n".join(lines)
     )
 
 
