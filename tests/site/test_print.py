@@ -13,9 +13,7 @@ pytestmark = [pytest.mark.browser, needs_browser]
 
 
 # Chinese fonts have one picture for a letter and for the radical that looks like it, and the PDF names the radical.
-RADICALS = (
-    "⻅见⻆角⻉贝⻋车⻓长⻔门⻘青⻙韦⻚页⻛风⻜飞⻝食⻢马⻤鬼⻥鱼⻦鸟⻨麦⻩黄⻬齐⻮齿⻰龙⻳龟⺠民⻄西⻁虎⻣骨⺟母"
-)
+RADICALS = "⻅见⻆角⻉贝⻋车⻓长⻔门⻘青⻙韦⻚页⻛风⻜飞⻝食⻢马⻤鬼⻥鱼⻦鸟⻨麦⻩黄⻬齐⻮齿⻰龙⻳龟⻁虎⻣骨"
 LETTER_OF = str.maketrans(RADICALS[::2], RADICALS[1::2])
 
 
