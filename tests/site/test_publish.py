@@ -165,5 +165,10 @@ def test_make_sets_and_checks_the_address_in_a_folder_with_spaces(tmp_path):
     ):
         done = subprocess.run([*make, *arguments], cwd=folder, capture_output=True, text=True)
         assert words in done.stdout, done.stdout + done.stderr
-    dry = subprocess.run(["make", "--dry-run", "book", "class", "test"], cwd=folder, capture_output=True, text=True)
+    dry = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "book", "class", "test"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     assert dry.returncode == 0 and str(folder) not in dry.stdout.replace(f'"{folder}"', "")
