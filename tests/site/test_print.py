@@ -48,7 +48,8 @@ def test_paper_holds_what_the_page_holds(tab, name):
     paper = letters("".join(page.extract_text() for page in reader.pages))
     blocks = tab.evaluate(
         "() => { const a = document.querySelector('article').cloneNode(true);"
-        " a.querySelectorAll('mjx-container, .headerlink, .caption-number, script, style, button').forEach(e => e.replaceWith('\\n'));"
+        " a.querySelectorAll('mjx-container, .headerlink, .caption-number, script, style, button')"
+        ".forEach(e => e.replaceWith('\\n'));"
         " return [...a.querySelectorAll('p, li, pre, summary')].filter(e => !e.querySelector('p, li, pre'))"
         ".flatMap(e => e.textContent.split('\\n')) }"
     )
