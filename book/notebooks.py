@@ -19,6 +19,11 @@ def cells(name: str) -> list[dict[str, Any]]:
     if not path.is_file():
         found = ", ".join(sorted(file.stem for file in CHAPTERS.glob("*.ipynb")))
         raise ValueError(f"chapter={name!r} is unknown: choose among {found}")
+    return read(path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The cells of any notebook, with their sources as single strings."""
     found_cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [cell | {"source": "".join(cell["source"])} for cell in found_cells]
 

@@ -16,10 +16,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from book import notebooks
 
 HEADING = "## Check yourself"
 LETTERS = "abcd"
@@ -44,10 +45,10 @@ def questions(path: Path) -> list[Question]:
     Raises:
         ValueError: a question that has not the form above; it names page and question.
     """
-    text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
-        cells = json.loads(text)["cells"]
-        text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        text = "\n\n".join(cell["source"] for cell in notebooks.read(path) if cell["cell_type"] == "markdown")
+    else:
+        text = path.read_text(encoding="utf-8")
     section = text.partition(f"{HEADING}\n")[2].split("\n## ")[0]
     parts = _QUESTION.split(section)[1:]
     return [_read(path.stem, *parts[i : i + 3]) for i in range(0, len(parts), 3)]

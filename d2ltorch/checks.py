@@ -37,7 +37,8 @@ def real_number(name: str, value: Any, example: float) -> float:
     return float(value)
 
 
-def refuse_lazy(net: nn.Module) -> None:
-    """Layers that have not met data yet have no weights to count, start or train."""
+def check_module(net: Any) -> None:
+    """A network, and none with layers that have not met data yet: they have no weights to count, start or train."""
+    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module: give one, such as lenet()")
     lazy = next((name for name, parameter in net.named_parameters() if is_lazy(parameter)), "")
     require(not lazy, ValueError, f"net has a lazy layer without weights ({lazy}): run one batch through it first")

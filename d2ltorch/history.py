@@ -15,9 +15,9 @@ COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds", "examp
 class History:
     """What a run recorded: columns with one value an epoch, and ``meta``, which says where and how it ran.
 
-    ``train_loss`` and ``test_loss`` are means an example (cross-entropy in nats, unless ``train`` was given a ``loss``;
-    label smoothing raises the training loss alone), ``train_acc`` and ``test_acc`` run from 0 to 1 (in training on the
-    batches as they are learnt from), ``seconds`` leave evaluation out. Without an evaluation ``test_*`` hold None.
+    ``train_loss`` and ``test_loss`` are means an example (cross-entropy in nats; label smoothing raises the training
+    loss alone), ``train_acc`` and ``test_acc`` run from 0 to 1 (in training on the batches as they are learnt from),
+    ``seconds`` leave evaluation out. Without an evaluation ``test_*`` hold None.
     """
 
     meta: dict[str, Any] = field(default_factory=dict)

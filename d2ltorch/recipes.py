@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .checks import real_number, refuse_lazy, require
+from .checks import check_module, real_number, require
 from .download import Unreachable, fetch
 
 # Where trained weights are: in a checkout beside the package, else in the repository or in a release of it.
@@ -30,7 +30,7 @@ def init_xavier(module: nn.Module) -> None:
     Called with a whole network, it initialises all of its layers.
     """
     if isinstance(module, (nn.Linear, nn.Conv2d)):
-        refuse_lazy(module)
+        check_module(module)
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

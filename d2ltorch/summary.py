@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .checks import refuse_lazy, require, whole_number
+from .checks import check_module, require, whole_number
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,7 @@ def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) 
 
 
 def _checked_size(net: Any, input_size: Any) -> tuple[int, ...]:
-    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module: give one, such as lenet()")
-    refuse_lazy(net)
+    check_module(net)
     cure = "give batch and sizes, such as (1, 1, 224, 224)"
     is_sequence = isinstance(input_size, Iterable)
     require(is_sequence, TypeError, f"input_size={input_size!r} is not a sequence: {cure}")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .checkpoint import Run, describe_run, usable_path
-from .checks import real_number, refuse_lazy, require, whole_number
+from .checks import check_module, real_number, require, whole_number
 from .data import DataIter, check_data
 from .device import autocast, choose_precision, is_quick, keep_freed_memory, usable_device
 from .history import COLUMNS, History
@@ -263,8 +263,7 @@ def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tenso
 
 
 def _check_network(net: Any) -> None:
-    require(isinstance(net, nn.Module), TypeError, f"net={net!r} is not a torch.nn.Module: give one, such as lenet()")
-    refuse_lazy(net)
+    check_module(net)
     for name, p in net.named_parameters():
         kind = str(p.dtype).removeprefix("torch.")
         cure = "net.float(); precision= sets the arithmetic"

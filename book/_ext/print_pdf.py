@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup
+from site_chinese import counterpart
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
@@ -38,7 +39,7 @@ def pages() -> list[str]:
 
 
 def chinese_pages() -> list[str]:
-    names = [name.replace("/", "/zh/") for name in pages()]
+    names = [counterpart(name) for name in pages()]
     return [name for name in names if (SITE / f"{name}.html").exists()]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import base64
 import functools
-import json
 import re
 import textwrap
 from html import escape
@@ -19,6 +18,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from book import notebooks
 from book._ext import site_math
 from book.teaching import course, weeks
 
@@ -39,8 +39,7 @@ def cells(notebook: str) -> dict[str, dict]:
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise Wrong(f"there is no chapter {notebook!r}")
-    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return {cell["id"]: cell | {"source": "".join(cell["source"])} for cell in found}
+    return {cell["id"]: cell for cell in notebooks.read(path)}
 
 
 class Quotes:

@@ -43,6 +43,14 @@ def visit(tab, name: str, width: str = "wide", theme: str = "light") -> None:
         tab.complaints[:] = [line for line in tab.complaints if MISSING not in line and "status of 404" not in line]
 
 
+def ask(tab, page: str, words: str) -> None:
+    """Search for ``words`` from a page, by keyboard."""
+    visit(tab, page)
+    tab.keyboard.press("Control+k")
+    tab.locator("dialog[open] input[name=q]").fill(words)
+    tab.keyboard.press("Enter")
+
+
 def use_theme(tab, theme: str) -> None:
     tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
     tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)

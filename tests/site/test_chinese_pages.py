@@ -6,7 +6,7 @@ import re
 from urllib.parse import urljoin
 
 import pytest
-from browsing import CHAPTERS, CHINESE, CHINESE_CHAPTERS, CONFIG, PAGES, ROOT, needs_browser, visit
+from browsing import CHAPTERS, CHINESE, CHINESE_CHAPTERS, CONFIG, PAGES, ROOT, ask, needs_browser, visit
 from bs4 import BeautifulSoup
 
 from book import quiz
@@ -167,10 +167,7 @@ def test_an_answer_leads_to_its_section_with_the_words_marked(tab):
 
 @needs_browser
 def test_chinese_pages_search_in_chinese(tab):
-    visit(tab, CHINESE_CHAPTERS[0])
-    tab.keyboard.press("Control+k")
-    tab.locator("dialog[open] input[name=q]").fill("袋鼠开拖拉机")
-    tab.keyboard.press("Enter")
+    ask(tab, CHINESE_CHAPTERS[0], "袋鼠开拖拉机")
     tab.wait_for_url("**/zh/search.html?q=*")
     assert "没有哪一节" in tab.inner_text("#search-results [role=status]")
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from browsing import CHINESE, PAGES, needs_browser, visit
+from browsing import CHINESE, PAGES, ask, needs_browser
 
 pytestmark = pytest.mark.browser
 
@@ -82,10 +82,7 @@ def test_nothing_found_is_said(tab):
 
 @needs_browser
 def test_searching_from_a_chapter(tab):
-    visit(tab, PAGES[1])
-    tab.keyboard.press("Control+k")
-    tab.locator("dialog[open] input[name=q]").fill("inception")
-    tab.keyboard.press("Enter")
+    ask(tab, PAGES[1], "inception")
     tab.wait_for_url("**/search.html?q=inception")
     tab.wait_for_selector("#search-results li a")
 
