@@ -78,12 +78,13 @@ class Animator:
     def _show(self) -> None:
         from IPython.display import Image, display
 
-        png = io.BytesIO()
-        self._draw().savefig(png, format="png")
+        png, figure = io.BytesIO(), self._draw()
+        figure.savefig(png, format="png", dpi=2 * figure.dpi)
+        picture = Image(data=png.getvalue(), retina=True)  # at half its pixels: sharp on every screen
         if self._handle is None:
-            self._handle = display(Image(data=png.getvalue()), display_id=True)
+            self._handle = display(picture, display_id=True)
         else:
-            self._handle.update(Image(data=png.getvalue()))
+            self._handle.update(picture)
 
     def _draw(self) -> Any:
         # A Figure that pyplot does not know: the inline backend cannot show it a second time.
