@@ -67,6 +67,9 @@ SCRIPT = re.compile(r"\s*<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>",
 NEEDLESS = re.compile(r"toggleHint|togglebuttonSelector|toggleOpenOnPrint|DOCUMENTATION_OPTIONS|thebe|MathJax")
 WIDE = 600  # pixels: a figure that is wider scrolls on a phone and does not shrink below this
 FIGURE = re.compile(r'src="[^"]*/_images/(?:[0-9a-f]{64}\.\w+|[^"]+\.svg)"')  # of a cell, or drawn for a page
+CELL = re.compile(r'src="[^"]*/_images/[0-9a-f]{64}\.png"')
+FINE = 200  # dots an inch: pictures with more are shown at half their pixels
+PAPER = 0.65  # the share of white pixels that makes a drawing; figures with an image in them have less
 IMAGE = re.compile(r"<img\b[^>]*>")
 NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)+)")
 
@@ -172,10 +175,19 @@ def picture_size(path: Path) -> tuple[float, float] | None:
     if path.suffix == ".svg" and path.is_file():
         box = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', path.read_text(encoding="utf-8")[:2000])
         return (float(box[1]), float(box[2])) if box else None
-    if path.suffix in {".png", ".webp"} and path.is_file():
+    if path.suffix == ".png" and path.is_file():
         with Image.open(path) as picture:
-            return picture.size
+            per_pixel = 2 if picture.info.get("dpi", (0,))[0] > FINE else 1
+            return picture.width / per_pixel, picture.height / per_pixel
     return None
+
+
+@functools.cache
+def is_drawing(path: Path) -> bool:
+    """Whether a picture is lines on white paper, which a dark page turns over, and neither photographs nor heat maps."""
+    with Image.open(path) as picture:
+        levels = picture.convert("L").histogram()
+    return sum(levels[250:]) > PAPER * sum(levels)
 
 
 def compress_pictures(folder: Path) -> None:
@@ -200,10 +212,11 @@ def place_images(html: str, folder: Path) -> str:
         opening = closing = ""
         tag = re.sub(r'\s(?:loading|decoding|fetchpriority)="[^"]*"', "", match[0]).rstrip(" />").removesuffix("/")
         picture = (folder / address_in(tag)).resolve()
-        if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
-            picture = picture.with_suffix(".webp")
-            tag = re.sub(r'(src="[^"]*)\.png"', r'\1.webp"', tag)
         size = picture_size(picture)
+        if CELL.search(tag) and is_drawing(picture):
+            tag += ' class="drawing"'
+        if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
+            tag = re.sub(r'(src="[^"]*)\.png"', r'\1.webp"', tag)
         if size and " width=" not in tag and " style=" not in tag:
             tag += f' width="{size[0]:.0f}" height="{size[1]:.0f}"'
         if (
