@@ -184,7 +184,7 @@ def picture_size(path: Path) -> tuple[float, float] | None:
 
 @functools.cache
 def is_drawing(path: Path) -> bool:
-    """Whether a picture is lines on white paper, which a dark page turns over, and neither photographs nor heat maps."""
+    """Whether a picture is lines on white paper, which a dark page turns over, and no photographs or heat maps."""
     with Image.open(path) as picture:
         levels = picture.convert("L").histogram()
     return sum(levels[250:]) > PAPER * sum(levels)

@@ -57,8 +57,10 @@ def execute(name: str, *, accept: bool = False) -> dict:
 
 
 def _in_kernel(client: NotebookClient, line: str) -> None:
-    """Run a line in the chapter's kernel that is no part of the chapter."""
-    client.execute_cell(nbformat.v4.new_code_cell(line), -1, store_history=False)
+    """Run a line in the chapter's kernel that is no part of the chapter, for as long as it takes a cell below it."""
+    client.nb.cells.append(nbformat.v4.new_code_cell(line))
+    client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
