@@ -88,7 +88,8 @@ MADE = {
     ],
     "googlenet": [
         ("googlenet()", (1, 1, 1), (10,), 5_977_530, GOOGLENET, "57 ReLU"),
-        ("googlenet(3, 7, conv=conv_bn_relu, dropout=0.4)", (3, 96, 96), (7,), 5_988_007, GOOGLENET, "57 ReLU, 1 Dropout 0.4"),
+        ("googlenet(3, 7, conv=conv_bn_relu, dropout=0.4)", (3, 96, 96), (7,), 5_988_007, GOOGLENET,
+         "57 ReLU, 1 Dropout 0.4"),
         ("Inception(*block_3a)", (192, 28, 28), (256, 28, 28), 163_696, INCEPTION, "6 ReLU"),
         ("FactorisedInception(*block_3a)", (192, 28, 28), (256, 28, 28), 165_152, FACTORISED, "7 ReLU"),
         ("AsymmetricInception(*block_3a)", (192, 28, 28), (256, 28, 28), 200_448, ASYMMETRIC, "10 ReLU"),

@@ -31,7 +31,9 @@ def test_later_blocks_learn_in_every_parameter(chapter, name):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in block.parameters())
 
 
-@pytest.mark.parametrize(("name", "window"), [("Inception", 5), ("FactorisedInception", 5), ("AsymmetricInception", 13)])
+@pytest.mark.parametrize(
+    ("name", "window"), [("Inception", 5), ("FactorisedInception", 5), ("AsymmetricInception", 13)]
+)
 def test_windows_of_the_factorised_branches(name, window):
     branch = made("googlenet", f"{name}(192, 64, (96, 128), (16, 32), 32)").branch3
     kernels = [module.kernel_size for module in branch.modules() if isinstance(module, nn.Conv2d)]

@@ -6,15 +6,15 @@ import re
 
 import pytest
 import torch
-from chapter import NAMES, PARAMETERS
+from chapter import CHAPTERS, NAMES, PARAMETERS, cells, definitions
 
 import d2ltorch as d2lt
 from book import networks
 from book.networks import NETWORKS
-from book.notebooks import CHAPTERS, cells, definitions
 from book.results import ledger, page, quote, run
 
 RECORDS = ledger.load()
+TRIALS = ledger.load(page.TUNING)
 RATES = {  # learning rate, batch size, input of the classic recipe
     "lenet": (0.9, 256, 28),
     "alexnet": (0.01, 128, 224),
@@ -27,14 +27,10 @@ RATES = {  # learning rate, batch size, input of the classic recipe
 }
 
 
-def is_headline(source):
-    return any(line.startswith("history = d2lt.train(") for line in source.splitlines())
-
-
-def training_cell(name):
-    found = [i for i, cell in enumerate(cells(name)) if is_headline(cell["source"])]
-    assert len(found) == 1, f"{name} has {len(found)} headline trainings"
-    return found[0]
+def training_cell(name: str) -> int:
+    """The number of the cell with the chapter's headline training."""
+    (number,) = (i for i, cell in enumerate(cells(name)) if "\nhistory = d2lt.train(" in f"\n{cell['source']}")
+    return number
 
 
 # --- the records ------------------------------------------------------------------------------------------------------
@@ -43,21 +39,21 @@ def training_cell(name):
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: f"{r['network']}-{r['recipe']}-{r['seed']}-{r['epochs']}")
 def test_a_record_is_whole_and_consistent(record):
     assert record["network"] in NETWORKS and record["recipe"] in ledger.RECIPES
-    for column in ledger.SERIES:
-        assert len(record[column]) == record["epochs"]
+    assert {len(record[column]) for column in ledger.SERIES} == {record["epochs"]}
     assert all(0 <= accuracy <= 1 for accuracy in record["train_acc"] + record["test_acc"])
     assert record["parameters"] == PARAMETERS[record["network"]]
     assert record["data"]["source"] == "Fashion-MNIST"
     rate = 60_000 * record["epochs"] / sum(record["seconds"])
     assert record["examples_per_second"] == pytest.approx(rate, abs=0.051)  # kept to one decimal
-    for key in ("peak_memory_mb", "mult_adds", "precision", "device", "versions", "commit"):
-        assert record[key]
+    assert all(record[key] for key in ("peak_memory_mb", "mult_adds", "precision", "device", "versions", "commit"))
+    if record["recipe"] == "modern":
+        settings = d2lt.modern_recipe(**NETWORKS[record["network"]].modern)
+        assert record["lr"] == settings["lr"]
+        assert record["augment"] == (settings["augment"].__qualname__ if settings["augment"] else "none")
 
 
-def test_predictions_give_the_accuracy_that_the_record_states():
+def test_predictions_give_the_accuracy_that_the_record_states(real_data):
     _, test_iter = d2lt.load_data_fashion_mnist(256, device="cpu")
-    if test_iter.source != "Fashion-MNIST":
-        pytest.skip(f"needs the real test labels, has {test_iter.source}")
     for record in RECORDS:
         predicted = torch.tensor([int(digit) for digit in record["predictions"]])
         accuracy = (predicted == test_iter.labels).float().mean().item()
@@ -69,10 +65,22 @@ def test_no_run_is_recorded_twice():
     assert len(keys) == len(set(keys))
 
 
+@pytest.mark.parametrize(
+    "name", sorted({trial["network"] for trial in TRIALS} | {n for n in NAMES if NETWORKS[n].modern})
+)
+def test_modern_settings_are_the_best_of_the_held_out_trials(name):
+    trials = ledger.select(TRIALS, network=name)
+    trials = [trial for trial in trials if trial.get("images") == trials[-1].get("images")]
+    assert len({trial["lr"] for trial in trials}) >= 3
+    best = max(trials, key=lambda trial: trial["held_out_acc"][-1])
+    chosen = networks.modern_settings(name)
+    assert {key: best[key] for key in chosen} == chosen
+
+
 # --- the runner -------------------------------------------------------------------------------------------------------
 
 
-def training_asks_for(name, monkeypatch, full):
+def training_asks_for(name: str, monkeypatch, full: str) -> dict:
     """What the chapter's training cell loads and how it trains on a CPU; nothing is loaded or trained."""
     asked = {}
 
@@ -87,8 +95,7 @@ def training_asks_for(name, monkeypatch, full):
     with monkeypatch.context() as patch, torch.device("meta" if NETWORKS[name].size > 28 else "cpu"):
         patch.setattr(d2lt, "load_data_fashion_mnist", note(d2lt.load_data_fashion_mnist, (None, None)))
         patch.setattr(d2lt, "train", note(d2lt.train, None))
-        namespace = definitions(name) | {"device": torch.device("cpu")}
-        exec(cells(name)[training_cell(name)]["source"], namespace)
+        exec(cells(name)[training_cell(name)]["source"], definitions(name) | {"device": torch.device("cpu")})
     return asked
 
 
@@ -96,15 +103,14 @@ def training_asks_for(name, monkeypatch, full):
 def test_classic_recipe_is_the_one_that_the_chapter_trains_by(name, monkeypatch):
     """Stored are all images by the row's recipe; a reader without a GPU gets a large network trained on a part."""
     row, source = NETWORKS[name], cells(name)[training_cell(name)]["source"]
-    lr, batch_size, size = RATES[name]
-    assert (row.lr, row.batch_size, row.size) == (lr, batch_size, size)
     stored, read = (training_asks_for(name, monkeypatch, full) for full in ("1", ""))
+    assert (row.lr, row.batch_size, row.size) == RATES[name]
     assert (stored["lr"], stored["batch_size"], stored.get("resize", 28)) == RATES[name]
     assert stored.get("num_train") is None and stored.get("num_test") is None
     assert stored["num_epochs"] == run.default_epochs(name)
     assert f"{row.builder}({', '.join(row.arguments)})" in source and row.init in source
-    assert (read["lr"], read.get("resize", 28)) == (lr, size)
-    if size > 28:
+    assert (read["lr"], read.get("resize", 28)) == (row.lr, row.size)
+    if row.size > 28:
         assert 1_000 <= read["num_train"] <= 12_000 and 1_000 <= read["num_test"] <= 10_000
 
 
@@ -126,7 +132,7 @@ def test_a_run_leaves_a_record_that_the_page_can_quote(tmp_path, monkeypatch):
     path = tmp_path / "runs.jsonl"
     ledger.append(record, path)
     ledger.append(record | {"seed": 4, "test_acc": [0.5]}, path)
-    row = ledger.summarise(ledger.load(path))[0]
+    (row,) = ledger.summarise(ledger.load(path))
     assert row["runs"] == 2 and row["mean"] == pytest.approx((history.test_acc[0] + 0.5) / 2)
     assert row["spread"] == pytest.approx(abs(history.test_acc[0] - 0.5) / 2**0.5)
     assert ledger.in_words(row) == f"{row['mean']:.3f} ± {row['spread']:.3f} (2 runs)"
@@ -138,41 +144,14 @@ def test_a_run_leaves_a_record_that_the_page_can_quote(tmp_path, monkeypatch):
 
 def test_a_resumed_run_counts_once():
     common = {"network": "nin", "recipe": "classic", "parameters": 1, "mult_adds": 1, "device": "CPU"}
+    seeds = [(0, [0.2, 0.5]), (0, [0.2, 0.5, 0.7]), (1, [0.3, 0.6]), (0, [0.2, 0.4]), (1, [0.3, 0.5])]
     runs = [
         common | {"seed": seed, "epochs": len(accuracies), "test_acc": accuracies, "seconds": [60.0] * len(accuracies)}
-        for seed, accuracies in (
-            (0, [0.2, 0.5]),
-            (0, [0.2, 0.5, 0.7]),
-            (1, [0.3, 0.6]),
-            (0, [0.2, 0.4]),
-            (1, [0.3, 0.5]),
-        )
+        for seed, accuracies in seeds
     ]
     rows = ledger.summarise(runs)
     assert [(row["epochs"], row["runs"]) for row in rows] == [(2, 2), (3, 1)]
     assert rows[0]["mean"] == pytest.approx(0.45)  # the last run of seed 1, and one of seed 0 that went elsewhere
-
-
-TRIALS = ledger.load(page.TUNING)
-
-
-@pytest.mark.parametrize(
-    "name", sorted({trial["network"] for trial in TRIALS} | {name for name, row in NETWORKS.items() if row.modern})
-)
-def test_modern_settings_are_the_best_of_the_held_out_trials(name):
-    trials = ledger.select(TRIALS, network=name)
-    trials = [trial for trial in trials if trial.get("images") == trials[-1].get("images")]
-    assert len({trial["lr"] for trial in trials}) >= 3
-    best = max(trials, key=lambda trial: trial["held_out_acc"][-1])
-    chosen = networks.modern_settings(name)
-    assert {key: best[key] for key in chosen} == chosen
-
-
-@pytest.mark.parametrize("record", [r for r in RECORDS if r["recipe"] == "modern"], ids=str)
-def test_modern_runs_have_the_chosen_settings(record):
-    settings = d2lt.modern_recipe(**NETWORKS[record["network"]].modern)
-    assert record["lr"] == settings["lr"]
-    assert record["augment"] == (settings["augment"].__qualname__ if settings["augment"] else "none")
 
 
 def test_held_out_images_are_never_trained_on():
@@ -180,19 +159,16 @@ def test_held_out_images_are_never_trained_on():
     images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(6_000) // 256, torch.arange(6_000) % 256  # its number
     whole = d2lt.DataIter(images, torch.arange(6_000) % 10, 100, shuffle=True)
     train_iter, held_out = run.hold_out(whole)
-
-    def numbers(part):
-        return set((part.images[:, 0, 0, 0].int() * 256 + part.images[:, 0, 0, 1]).tolist())
-
-    kept = numbers(train_iter)
-    assert len(kept) == 1_000 and len(held_out.labels) == 5_000
-    assert kept.isdisjoint(numbers(held_out))
+    first, last = (
+        set((256 * part.images[:, 0, 0, 0].int() + part.images[:, 0, 0, 1]).tolist()) for part in (train_iter, held_out)
+    )
+    assert (len(first), len(last)) == (1_000, 5_000) and first.isdisjoint(last)
     assert train_iter.shuffle and not held_out.shuffle
     fewer, same = run.hold_out(whole, 300)
     assert torch.equal(fewer.images, whole.images[:300]) and torch.equal(same.images, held_out.images)
-    for images in (0, -1, 1_001):
+    for count in (0, -1, 1_001):
         with pytest.raises(ValueError, match="images must be 1 to 1,000"):
-            run.hold_out(whole, images)
+            run.hold_out(whole, count)
 
 
 # --- one truth --------------------------------------------------------------------------------------------------------
@@ -205,15 +181,14 @@ def test_chapter_quotes_the_ledger(name):
 
 @pytest.mark.parametrize("path", quote.FRONT_PAGES, ids=lambda path: path.name)
 def test_front_pages_quote_the_ledger(path):
-    assert not quote.update_front_page(path, quote.FRONT_PAGES[path], RECORDS, check=True), (
-        "python -m book.results.quote"
-    )
+    stale = quote.update_front_page(path, quote.FRONT_PAGES[path], RECORDS, check=True)
+    assert not stale, "python -m book.results.quote"
 
 
 def test_results_page_was_made_from_this_ledger():
-    assert page.digest() in page.PAGE.read_text(encoding="utf-8"), "python -m book.results.page"
-    for row in ledger.summarise(RECORDS):
-        assert ledger.in_words(row) in page.PAGE.read_text(encoding="utf-8")
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert page.digest() in text, "python -m book.results.page"
+    assert all(ledger.in_words(row) in text for row in ledger.summarise(RECORDS))
 
 
 @pytest.mark.parametrize("name", NAMES)

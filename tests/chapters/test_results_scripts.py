@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 import sys
@@ -37,48 +39,54 @@ def books(tmp_path, monkeypatch):
     return tmp_path
 
 
-def call(module, *arguments: str, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
-    module.main()
+@pytest.fixture
+def call(monkeypatch):
+    """Runs a script's ``main`` with these arguments."""
+
+    def run_main(module, *arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
+        module.main()
+
+    return run_main
 
 
-def test_missing_runs_are_run_recorded_and_repeated(few_images, books, monkeypatch, capsys):
-    options = ["--only", "lenet", "--recipe", "classic", "--seeds", "1", "--epochs", "1"]
-    call(run, *options, "--dry-run", monkeypatch=monkeypatch)
+ONE_RUN = ["--only", "lenet", "--recipe", "classic", "--seeds", "1", "--epochs", "1"]
+
+
+def test_missing_runs_are_run_recorded_and_repeated(few_images, books, call, capsys):
+    call(run, *ONE_RUN, "--dry-run")
     said = capsys.readouterr().out
     assert "lenet classic seed 0 epochs 1: no run of it is recorded" in said and ledger.load() == []
-    call(run, *options, monkeypatch=monkeypatch)
+    call(run, *ONE_RUN)
     (record,) = ledger.load()
     assert (record["network"], record["recipe"], record["seed"], record["epochs"]) == ("lenet", "classic", 0, 1)
     assert record["commit"] == ledger.commit() and list(run.RUNS.iterdir()) == []  # checkpoint and note are gone
-    call(run, *options, monkeypatch=monkeypatch)
+    call(run, *ONE_RUN)
     assert "0 runs are missing" in capsys.readouterr().out
-    call(run, *options, "--again", monkeypatch=monkeypatch)
+    call(run, *ONE_RUN, "--again")
     same = f"test accuracy {record['test_acc'][0]:.4f}; recorded {record['test_acc'][0]:.4f}"
     assert same in capsys.readouterr().out and len(ledger.load()) == 1
 
 
-def test_an_interrupted_run_goes_on_under_the_commit_that_it_began_on(few_images, books, monkeypatch, capsys):
+def test_an_interrupted_run_goes_on_under_the_commit_that_it_began_on(few_images, books, call, monkeypatch, capsys):
     def interrupt(net, train_iter, *args, **kwargs):
         raise KeyboardInterrupt
 
-    real, options = d2lt.train, ["--only", "lenet", "--recipe", "classic", "--seeds", "1", "--epochs", "1"]
     monkeypatch.setattr(d2lt, "train", interrupt)
-    call(run, *options, monkeypatch=monkeypatch)
+    call(run, *ONE_RUN)
     assert "start again to go on" in capsys.readouterr().out and ledger.load() == []
     checkpoint = run.checkpoint_of("lenet", "classic", 0, 1)
     checkpoint.with_suffix(".commit").write_text("began here")
-    monkeypatch.setattr(d2lt, "train", real)
-    monkeypatch.setattr(ledger, "commit", lambda: "moved on")
     checkpoint.touch()
+    monkeypatch.setattr(ledger, "commit", lambda: "moved on")
     assert ledger.commit_of(checkpoint) == "began here"
 
 
-def test_no_script_writes_quick_results(monkeypatch):
+@pytest.mark.parametrize("module", [run, tune, ablate, execute])
+def test_no_script_writes_quick_results(module, call, monkeypatch):
     monkeypatch.setenv("D2LTORCH_QUICK", "1")
-    for module, arguments in ((run, []), (tune, ["lenet"]), (ablate, []), (execute, ["lenet"])):
-        with pytest.raises(SystemExit, match="D2LTORCH_QUICK is set"):
-            call(module, *arguments, monkeypatch=monkeypatch)
+    with pytest.raises(SystemExit, match="D2LTORCH_QUICK is set"):
+        call(module, *["lenet"] * (module in (tune, execute)))
 
 
 def test_runs_on_other_images_are_refused(monkeypatch, sample, books):
@@ -88,17 +96,21 @@ def test_runs_on_other_images_are_refused(monkeypatch, sample, books):
         run.train_once("lenet", "classic", 0, 1)
 
 
-def test_trials_and_ablations_are_recorded_once(few_images, books, monkeypatch, capsys):
-    options = ["lenet", "--lr", "0.01", "--augment", "no", "--epochs", "1"]
+def test_trials_and_ablations_are_recorded_once(few_images, books, call):
     for _ in range(2):
-        call(tune, *options, monkeypatch=monkeypatch)
-        call(ablate, "--only", "warm-up", "--seeds", "1", "--epochs", "1", "--images", "40", monkeypatch=monkeypatch)
-    (trial,) = ledger.load(tune.TUNING)
+        call(tune, "lenet", "--lr", "0.01", "--augment", "no", "--epochs", "1")
+        call(ablate, "--only", "warm-up", "--seeds", "1", "--epochs", "1", "--images", "40")
+    (trial,), (ablation,) = ledger.load(tune.TUNING), ledger.load(ablate.RECORDS)
     assert (trial["network"], trial["lr"], trial["augment"]) == ("lenet", 0.01, False)
-    (ablation,) = ledger.load(ablate.RECORDS)
-    assert ablation["removed"] == "warm-up" and len(ablation["held_out_acc"]) == 1
-    for records in (trial, ablation):
-        assert 0 <= records["held_out_acc"][0] <= 1
+    assert ablation["removed"] == "warm-up"
+    for record in (trial, ablation):
+        (accuracy,) = record["held_out_acc"]
+        assert 0 <= accuracy <= 1
+
+
+def test_records_are_json_lines(books):
+    ledger.append({"network": "ü"})
+    assert json.loads(ledger.LEDGER.read_text(encoding="utf-8")) == {"network": "ü"}
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -119,20 +131,19 @@ def test_the_stored_page_and_figures_are_what_the_ledger_gives(real_data, tmp_pa
     plt.close("all")
 
 
-def test_quote_says_what_is_out_of_date_and_mends_it(books, tmp_path, monkeypatch, capsys):
+def test_quote_says_what_is_out_of_date_and_mends_it(books, tmp_path, call, monkeypatch, capsys):
     shutil.copy(execute.CHAPTERS / "nin.ipynb", tmp_path / "nin.ipynb")
     front = tmp_path / "front.md"
     front.write_text("before\n<!-- ledger: table -->\nold\n<!-- end -->\nafter\n")
     monkeypatch.setattr(quote, "CHAPTERS", tmp_path)
     monkeypatch.setattr(quote, "FRONT_PAGES", {front: ""})
     with pytest.raises(SystemExit):
-        call(quote, "--check", monkeypatch=monkeypatch)
+        call(quote, "--check")
     assert "out of date: nin.ipynb, front.md" in capsys.readouterr().out
-    call(quote, monkeypatch=monkeypatch)
-    assert (
-        "| [NiN](chapters/nin.ipynb) | 2013 |" in front.read_text() and "no run on all images yet" in front.read_text()
-    )
-    call(quote, "--check", monkeypatch=monkeypatch)
+    call(quote)
+    text = front.read_text()
+    assert "| [NiN](chapters/nin.ipynb) | 2013 |" in text and "no run on all images yet" in text
+    call(quote, "--check")
 
 
 # --- the chapters -----------------------------------------------------------------------------------------------------
@@ -146,11 +157,14 @@ TINY = [
 ]
 
 
-def tiny_chapter(folder, *more: str):
-    texts = [nbformat.v4.new_markdown_cell("numbers", metadata={"tags": ["ledger"]})]
-    notebook = nbformat.v4.new_notebook(cells=texts + [nbformat.v4.new_code_cell(source) for source in (*TINY, *more)])
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nbformat.write(notebook, folder / "lenet.ipynb")
+def notebook(*outputs) -> nbformat.NotebookNode:
+    """A notebook with one cell that left these outputs."""
+    cell = nbformat.v4.new_code_cell(outputs=list(outputs), execution_count=1)
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def stream(text: str, name: str = "stdout"):
+    return nbformat.v4.new_output("stream", name=name, text=text)
 
 
 def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_path, monkeypatch):
@@ -158,11 +172,13 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
     ledger.forget(checkpoint)
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
     monkeypatch.setattr(execute, "CHAPTERS", tmp_path)
-    tiny_chapter(tmp_path)
-    written = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
+    chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in TINY])
+    chapter.cells.insert(0, nbformat.v4.new_markdown_cell("numbers", metadata={"tags": ["ledger"]}))
+    chapter.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(chapter, tmp_path / "lenet.ipynb")
     record = execute.execute("lenet")
     stored = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
-    assert [cell.source for cell in stored] == [cell.source for cell in written]
+    assert [cell.source for cell in stored] == [cell.source for cell in chapter.cells]
     cells = stored[1:]
     assert [cell.execution_count for cell in cells] == [1, 2, 3]
     assert f"test acc {record['test_acc'][0]:.3f} after 1 epoch" in cells[1].outputs[0].text
@@ -179,43 +195,33 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
         ("print('quick mode')", "ran in quick mode"),
     ],
 )
-def test_what_is_not_clean_is_not_stored(source, words):
-    output = nbformat.v4.new_output("stream", name="stderr" if "stderr" in source else "stdout", text="careful")
-    output.text = {"ran in quick mode": "quick mode"}.get(words, "careful")
-    cell = nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1)
+@pytest.mark.parametrize(
+    ("output", "source", "words"),
+    [
+        (stream("careful", "stderr"), "Fashion-MNIST", "wrote to stderr: careful"),
+        (stream("Quick mode: 512 images"), "Fashion-MNIST", "ran in quick mode"),
+        (stream("fine"), "Fashion-MNIST, first 9 of 60,000", "ran on 'Fashion-MNIST, first 9 of 60,000'"),
+    ],
+)
+def test_what_is_not_clean_is_not_stored(output, source, words):
     with pytest.raises(SystemExit, match=words):
-        execute.refuse("x", nbformat.v4.new_notebook(cells=[cell]), {"data": {"source": "Fashion-MNIST"}})
-    with pytest.raises(SystemExit, match="ran on 'Fashion-MNIST, first 9 of 60,000'"):
-        record = {"data": {"source": "Fashion-MNIST, first 9 of 60,000"}}
-        execute.refuse("x", nbformat.v4.new_notebook(), record)
+        execute.refuse("x", notebook(output), {"data": {"source": source}})
 
 
 @pytest.mark.parametrize("line", ["depth helps: yes (5 of 5 seeds)", "depth helps: 5 of 5 seeds, yes"])
 def test_a_verdict_that_turns_is_not_stored(line):
-    def notebook(text):
-        output = nbformat.v4.new_output("stream", name="stdout", text=f"before\n{text}\n")
-        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
-
-    before = execute.verdicts(notebook(line))
+    before = execute.verdicts(notebook(stream(f"before\n{line}\n")))
     assert before == {"depth helps": "yes"}
-    execute.compare("x", before, execute.verdicts(notebook("depth helps: yes (4 of 5 seeds)")))
+    execute.compare("x", before, execute.verdicts(notebook(stream("depth helps: yes (4 of 5 seeds)"))))
     with pytest.raises(SystemExit, match="depth helps: yes, now undecided"):
-        execute.compare("x", before, execute.verdicts(notebook("depth helps: undecided (3 of 5 seeds)")))
+        execute.compare("x", before, execute.verdicts(notebook(stream("depth helps: undecided (3 of 5 seeds)"))))
 
 
 def test_pictures_are_stored_with_a_palette():
-    import base64
-    import io
-
-    figure = plt.figure()
-    figure.add_subplot().plot([1, 2])
+    figure, axes = plt.subplots()
+    axes.plot([1, 2])
     buffer = io.BytesIO()
     figure.savefig(buffer)
     plt.close(figure)
     encoded = base64.b64encode(buffer.getvalue()).decode()
     assert len(execute.smaller_png(encoded)) < len(encoded)
-
-
-def test_records_are_json_lines(books):
-    ledger.append({"network": "ü"})
-    assert json.loads(ledger.LEDGER.read_text(encoding="utf-8")) == {"network": "ü"}
