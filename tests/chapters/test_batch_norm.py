@@ -34,15 +34,6 @@ def test_equals_pytorch_in_outputs_gradients_and_statistics(chapter, num_dims, t
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("shift_and_scale", [(0, 1e-3), (-10, 0.1), (10, 10)])
-def test_equals_pytorch_at_any_scale(chapter, shift_and_scale):
-    shift, scale = shift_and_scale
-    X = shift + scale * torch.randn(9, 3, 5, 5)
-    ours, theirs = chapter.BatchNorm(3, num_dims=4), nn.BatchNorm2d(3)
-    torch.testing.assert_close(ours(X), theirs(X), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_statistics_survive_mixed_precision(chapter, dtype):
     """A T4 computes in float16, whose largest number is 65,504: n times a variance is soon beyond it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import shutil
 import sys
 
@@ -108,11 +107,6 @@ def test_trials_and_ablations_are_recorded_once(few_images, books, call):
         assert 0 <= accuracy <= 1
 
 
-def test_records_are_json_lines(books):
-    ledger.append({"network": "ü"})
-    assert json.loads(ledger.LEDGER.read_text(encoding="utf-8")) == {"network": "ü"}
-
-
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
@@ -188,13 +182,6 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
     ledger.forget(checkpoint)
 
 
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("import sys; print('careful', file=sys.stderr)", "wrote to stderr: careful"),
-        ("print('quick mode')", "ran in quick mode"),
-    ],
-)
 @pytest.mark.parametrize(
     ("output", "source", "words"),
     [

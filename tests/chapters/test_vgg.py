@@ -19,11 +19,6 @@ def test_the_flat_list_is_torchvisions_and_builds_the_same_layers_as_the_pairs(c
     assert flat == [str(layer) for layer in made("vgg", f"features_from_list({entries})")]
 
 
-def test_vgg11_parameters_by_layer():
-    net = made("vgg", "vgg(conv_arch)")
-    assert [num_params(part) for part in (net[0][0], net[6], net[5:])] == [640, 102_764_544, 119_586_826]
-
-
 def test_a_network_has_no_layer_twice():
     net = made("vgg", "vgg(eighth_arch, image_size=32, num_hidden=16)")
     modules = [module for _, module in net.named_modules(remove_duplicate=False)]
