@@ -48,7 +48,7 @@ def words(path: Path) -> str:
     return "\n\n".join("".join(cell["source"]) for cell in cells(path) if cell["cell_type"] == "markdown")
 
 
-@pytest.mark.parametrize("path", map(make.target, make.written()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [make.target(path) for path in make.written()], ids=lambda path: path.stem)
 def test_links_to_headings_find_their_anchor(path):
     """JupyterLab finds no Chinese one."""
     for file, anchor in re.findall(r"\]\(([^#():]*)#([^)]+)\)", words(path)):
