@@ -126,7 +126,8 @@ def link_headings(app, doctree) -> None:
     env.metadata[env.docname]["myst_slugs"] = slugs
     for link in list(doctree.findall(addnodes.pending_xref)):
         if link["reftype"] == "myst" and not link["refdomain"] and link["reftarget"] in slugs:
-            link.replace_self(nodes.reference("", "", *link.children, internal=True, refid=slugs[link["reftarget"]][1]))
+            name = slugs[link["reftarget"]][1]
+            link.replace_self(nodes.reference("", "", *link[0].children, internal=True, refid=name))
     for raw in list(doctree.findall(nodes.raw)):
         if raw.astext().startswith("<a id="):
             raw.parent.parent.remove(raw.parent)
