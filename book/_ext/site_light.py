@@ -68,8 +68,8 @@ NEEDLESS = re.compile(r"toggleHint|togglebuttonSelector|toggleOpenOnPrint|DOCUME
 WIDE = 600  # pixels: a figure that is wider scrolls on a phone and does not shrink below this
 FIGURE = re.compile(r'src="[^"]*/_images/(?:[0-9a-f]{64}\.\w+|[^"]+\.svg)"')  # of a cell, or drawn for a page
 CELL = re.compile(r'src="[^"]*/_images/[0-9a-f]{64}\.png"')
-FINE = 200  # dots an inch: pictures with more are shown at half their pixels
-PAPER = 0.65  # the share of white pixels that makes a drawing; figures with an image in them have less
+IMAGES = re.compile(r"\b(?:imshow|show_images|contourf)\b")  # in a cell's code: its figure is more than lines on paper
+SHOWN = re.compile(r' style="width: (\d+)px; height: (\d+)px;"')  # of a figure with two pixels for one
 IMAGE = re.compile(r"<img\b[^>]*>")
 NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)+)")
 
@@ -177,17 +177,8 @@ def picture_size(path: Path) -> tuple[float, float] | None:
         return (float(box[1]), float(box[2])) if box else None
     if path.suffix == ".png" and path.is_file():
         with Image.open(path) as picture:
-            per_pixel = 2 if picture.info.get("dpi", (0,))[0] > FINE else 1
-            return picture.width / per_pixel, picture.height / per_pixel
+            return picture.size
     return None
-
-
-@functools.cache
-def is_drawing(path: Path) -> bool:
-    """Whether a picture is lines on white paper, which a dark page turns over, and neither photographs nor heat maps."""
-    with Image.open(path) as picture:
-        levels = picture.convert("L").histogram()
-    return sum(levels[250:]) > PAPER * sum(levels)
 
 
 def compress_pictures(folder: Path) -> None:
@@ -212,8 +203,11 @@ def place_images(html: str, folder: Path) -> str:
         opening = closing = ""
         tag = re.sub(r'\s(?:loading|decoding|fetchpriority)="[^"]*"', "", match[0]).rstrip(" />").removesuffix("/")
         picture = (folder / address_in(tag)).resolve()
-        size = picture_size(picture)
-        if CELL.search(tag) and is_drawing(picture):
+        shown = SHOWN.search(tag)
+        tag = SHOWN.sub("", tag)
+        size = (int(shown[1]), int(shown[2])) if shown else picture_size(picture)
+        cell = body[body.rfind('<div class="cell ', 0, match.start()) : match.start()]
+        if CELL.search(tag) and not IMAGES.search(cell):
             tag += ' class="drawing"'
         if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
             tag = re.sub(r'(src="[^"]*)\.png"', r'\1.webp"', tag)
