@@ -97,8 +97,10 @@ def test_a_link_leads_to_the_exercises(browser, lab, name):
 
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"{lab[0]}lab/tree/{name}.ipynb?reset")
-    page.locator("a[href='#Exercises']").first.click(timeout=300_000)
-    expect(page.locator("h2", has_text=re.compile("^(Exercises|练习)"))).to_be_in_viewport()
+    heading = page.locator("h2", has_text=re.compile("^(Exercises|练习)"))
+    heading.wait_for(state="attached", timeout=300_000)
+    page.locator("a[href='#Exercises']").first.click()
+    expect(heading).to_be_in_viewport()
     page.close()
 
 
