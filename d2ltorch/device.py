@@ -120,8 +120,8 @@ def choose_precision(precision: str, device: torch.device, net: nn.Module) -> st
     convolution of 32 channels or more (below, conversions cost what it saves); float16 on GPUs from 7.0 on, such as the
     T4; float32 elsewhere.
     """
-    known = precision in PRECISIONS
-    require(known, ValueError, f"precision={precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
+    known = ", ".join(PRECISIONS)
+    require(precision in PRECISIONS, ValueError, f"precision={precision!r} is unknown: choose one of {known}")
     if precision != "auto":
         return precision
     if device.type == "cuda":
