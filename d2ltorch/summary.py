@@ -39,7 +39,8 @@ class LayerSummary:
         """Bytes of activations that one training step keeps for the backward pass, in float32.
 
         These are the tensors that autograd saves (parameters left out), scaled from the summary's batch to
-        `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
+        `batch_size`, with the network in eval mode: in training a batch norm written out by hand keeps more. Optimizer
+        state, gradients and cuDNN's work space come on top.
         """
         return self.saved_bytes * whole_number("batch_size", batch_size, 1) // self.input_size[0]
 
