@@ -5,6 +5,7 @@
   a chapter's HTML.
 * Entries of the bibliography are items of its list; the role that docutils gives is deprecated.
 * The italic line below a cell's figure, "Figure 3. …", is its caption, with an address, #fig-3.
+* A link to a heading as JupyterLab and GitHub name it, #Looking-inside, leads there on the site, too.
 * A picture without alternative text is a warning, which a strict build turns into an error.
 """
 
@@ -13,7 +14,8 @@ from __future__ import annotations
 import re
 
 from docutils import nodes
-from site_chinese import is_chinese
+from site_chinese import counterpart, is_chinese
+from sphinx import addnodes
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -116,8 +118,24 @@ def mark_short_cells(app, doctree) -> None:
             block.parent["classes"].append("short")
 
 
+def link_headings(app, doctree) -> None:
+    """Headings go by their words with hyphens, too; the Chinese ones by the English words; written anchors go."""
+    env = app.env
+    found = env.metadata[counterpart(env.docname) if is_chinese(env.docname) else env.docname].get("myst_slugs", {})
+    slugs = found | {title.replace(" ", "-"): (line, name, title) for line, name, title in found.values()}
+    env.metadata[env.docname]["myst_slugs"] = slugs
+    for link in list(doctree.findall(addnodes.pending_xref)):
+        if link["reftype"] == "myst" and not link["refdomain"] and link["reftarget"] in slugs:
+            name = slugs[link["reftarget"]][1]
+            link.replace_self(nodes.reference("", "", *link[0].children, internal=True, refid=name))
+    for raw in list(doctree.findall(nodes.raw)):
+        if raw.astext().startswith("<a id="):
+            raw.parent.parent.remove(raw.parent)
+
+
 def setup(app):
     app.connect("doctree-read", mark_short_cells)
+    app.connect("doctree-read", link_headings)
     app.connect("doctree-read", align_numbers)
     app.connect("doctree-read", require_alt)
     app.connect("html-page-context", repair_page, priority=400)

@@ -114,17 +114,10 @@ def share_anchors(app, doctree) -> None:
         return
     english = env.get_doctree(counterpart(env.docname))  # read before: its name comes first
     env.note_dependency(env.doc2path(counterpart(env.docname)))
-    new = {}
     for kind in (nodes.section, nodes.term):
         for here, there in zip(doctree.findall(kind), english.findall(kind), strict=True):
             if there["ids"]:
-                new |= dict.fromkeys(here["ids"], there["ids"][0])
                 here["ids"] = there["ids"][:1]
-    for reference in doctree.findall(nodes.reference):
-        if reference.get("refid") in new:
-            reference["refid"] = new[reference["refid"]]
-    slugs = env.metadata[env.docname].get("myst_slugs", {})
-    env.metadata[env.docname]["myst_slugs"] = {s: (line, new.get(i, i), title) for s, (line, i, title) in slugs.items()}
     env.get_domain("index").entries[env.docname] = []  # the index is English
 
 

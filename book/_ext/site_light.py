@@ -67,6 +67,9 @@ SCRIPT = re.compile(r"\s*<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>",
 NEEDLESS = re.compile(r"toggleHint|togglebuttonSelector|toggleOpenOnPrint|DOCUMENTATION_OPTIONS|thebe|MathJax")
 WIDE = 600  # pixels: a figure that is wider scrolls on a phone and does not shrink below this
 FIGURE = re.compile(r'src="[^"]*/_images/(?:[0-9a-f]{64}\.\w+|[^"]+\.svg)"')  # of a cell, or drawn for a page
+CELL = re.compile(r'src="[^"]*/_images/[0-9a-f]{64}\.png"')
+IMAGES = re.compile(r"\b(?:imshow|show_images|contourf)\b")  # in a cell's code: its figure is more than lines on paper
+SHOWN = re.compile(r' style="width: (\d+)px; height: (\d+)px;"')  # of a figure with two pixels for one
 IMAGE = re.compile(r"<img\b[^>]*>")
 NAME = re.compile(r"[.#]((?:[\w-]|[^\x00-\x7f]|\\.)+)")
 
@@ -172,7 +175,7 @@ def picture_size(path: Path) -> tuple[float, float] | None:
     if path.suffix == ".svg" and path.is_file():
         box = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', path.read_text(encoding="utf-8")[:2000])
         return (float(box[1]), float(box[2])) if box else None
-    if path.suffix in {".png", ".webp"} and path.is_file():
+    if path.suffix == ".png" and path.is_file():
         with Image.open(path) as picture:
             return picture.size
     return None
@@ -200,10 +203,14 @@ def place_images(html: str, folder: Path) -> str:
         opening = closing = ""
         tag = re.sub(r'\s(?:loading|decoding|fetchpriority)="[^"]*"', "", match[0]).rstrip(" />").removesuffix("/")
         picture = (folder / address_in(tag)).resolve()
+        shown = SHOWN.search(tag)
+        tag = SHOWN.sub("", tag)
+        size = (int(shown[1]), int(shown[2])) if shown else picture_size(picture)
+        cell = body[body.rfind('<div class="cell ', 0, match.start()) : match.start()]
+        if CELL.search(tag) and not IMAGES.search(cell):
+            tag += ' class="drawing"'
         if picture.parent.name == "_images" and picture.with_suffix(".webp").exists():
-            picture = picture.with_suffix(".webp")
             tag = re.sub(r'(src="[^"]*)\.png"', r'\1.webp"', tag)
-        size = picture_size(picture)
         if size and " width=" not in tag and " style=" not in tag:
             tag += f' width="{size[0]:.0f}" height="{size[1]:.0f}"'
         if (

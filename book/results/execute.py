@@ -57,8 +57,10 @@ def execute(name: str, *, accept: bool = False) -> dict:
 
 
 def _in_kernel(client: NotebookClient, line: str) -> None:
-    """Run a line in the chapter's kernel that is no part of the chapter."""
-    client.execute_cell(nbformat.v4.new_code_cell(line), -1, store_history=False)
+    """Run a line in the chapter's kernel that is no part of the chapter, for as long as it takes a cell below it."""
+    client.nb.cells.append(nbformat.v4.new_code_cell(line))
+    client.execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1, store_history=False)
+    client.nb.cells.pop()
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -80,10 +82,9 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def smaller_png(encoded: str) -> str:
     """The picture with a palette of 256 colours, which plots do not exceed to the eye, where that is smaller."""
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
-    buffer, dpi = io.BytesIO(), picture.info.get("dpi")  # the site shows a picture of 240 dpi at half its pixels
-    reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    reduced.save(buffer, format="PNG", optimize=True, **({"dpi": dpi} if dpi else {}))
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    buffer = io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     quantised = base64.b64encode(buffer.getvalue()).decode()
     return min(encoded.strip(), quantised, key=len)
 

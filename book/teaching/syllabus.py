@@ -51,7 +51,7 @@ def trained(week: course.Week) -> list[tuple[str, list[str], list[str]]]:
     """Each objective in words, its exercises in the chapter and its graded questions."""
     rows = []
     for bullet in course.objectives(week.name):
-        named = re.search(r" \(\[exercises? ([\d, and]+)\]\(#exercises\)\)", bullet)
+        named = re.search(r" \(\[exercises? ([\d, and]+)\]\(#Exercises\)\)", bullet)
         exercises = re.findall(r"\d+", named[1]) if named else []
         questions = [name for words, names in week.objectives.items() if words in bullet for name in names]
         words = bullet.replace(named[0], "") if named else bullet

@@ -1,7 +1,8 @@
 """``make zh``: write the Chinese notebooks and pages from the catalogues.
 
-Code, outputs, metadata and ids are the English ones. Links lead to the Chinese neighbour where there is one. A text
-without its Chinese stands there in English; the tests refuse it.
+Code, outputs, metadata and ids are the English ones, and so are the anchors of headings: JupyterLab follows a link to
+ASCII alone. Links lead to the Chinese neighbour where there is one. A text without its Chinese stands there in English;
+the tests refuse it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from book.zh.catalogue import FENCE, catalogue, entries, renumbered, rewrite, tr
 
 LINK = re.compile(
     r"(?P<before>\]\(|^:(?:link|target|img-top): |\{(?:button-ref|image|figure|literalinclude)\} |blob/main/)"
-    r"(?P<file>[^#)\s]*)(?P<anchor>#[^)\s]*)?",
+    r"(?P<file>[^#)\s]*)",
     re.MULTILINE,
 )
-HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+ANCHOR = re.compile(r"\]\(([^#)\s]*)#([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} .*$", re.MULTILINE)
 
 
 def target(path: Path) -> Path:
@@ -31,17 +33,26 @@ def headings(text: str) -> list[str]:
     return HEADING.findall(FENCE.sub("", text))
 
 
-def slug(title: str) -> str:
-    """The anchor of a heading, as GitHub makes it."""
-    title = re.sub(r"\[([^]]*)\]\([^)]*\)|[`*$\\]", r"\1", title).lower()
-    return re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-")
+def anchor(heading: str, path: Path) -> str:
+    """Of a heading in a notebook, as JupyterLab and nbconvert make it; in a page, as GitHub does."""
+    title = re.sub(r"[`*$\\]", "", heading.lstrip("#")).strip().replace(" ", "-")
+    return title if path.suffix == ".ipynb" else re.sub(r"[^\w-]", "", title.lower())
 
 
 @functools.cache
-def anchors(path: Path) -> dict[str, str]:
-    """The anchors of a notebook or page by those of the English."""
-    pairs = [(entry.english, entry.chinese or entry.english) for entry in entries(path)[0]]
-    return {slug(a): slug(b) for pair in pairs for a, b in zip(*map(headings, pair))}
+def linked() -> set[tuple[Path | None, str]]:
+    """The headings that links of the book lead to: file and anchor."""
+    texts = [(path, entry.english) for path in written() for entry in entries(path)[0]]
+    return {(find(path, file), name) for path, english in texts for file, name in ANCHOR.findall(english)}
+
+
+def with_anchors(text: str, english: str, path: Path) -> str:
+    """The text with the English anchor above each heading that a link leads to."""
+    for there, here in zip(headings(english), headings(text)):
+        if (path, name := anchor(there, path)) in linked():
+            marked = f'<a id="{name}"></a>\n\n{here}'
+            text = re.sub(rf"^{re.escape(here)}$", lambda _, marked=marked: marked, text, count=1, flags=re.M)
+    return text
 
 
 def find(path: Path, address: str) -> Path | None:
@@ -58,18 +69,13 @@ def relink(text: str, path: Path) -> str:
     """The text with its relative links leading from the Chinese file, to Chinese files where there are some."""
 
     def link(match: re.Match) -> str:
-        address, anchor, on_github = match["file"], match["anchor"] or "", match["before"] == "blob/main/"
+        address, on_github = match["file"], match["before"] == "blob/main/"
         file = find(ROOT / "README.md" if on_github else path, address)
-        if file is None:
+        if file is None or not address:
             return match[0]
-        there = file
-        if catalogue(file).exists() and file.parent in (ROOT / "book", ROOT / "chapters"):
-            anchor = "#" + anchors(file).get(anchor[1:], anchor[1:]) if anchor else ""
-            there = target(file)
-        if address:  # with the ending that it had: .ipynb, .html, or none
-            new = os.path.relpath(there, ROOT if on_github else target(path).parent)
-            address = Path(new).with_suffix(Path(address).suffix).as_posix()
-        return match["before"] + address + anchor
+        is_chinese = catalogue(file).exists() and file.parent in (ROOT / "book", ROOT / "chapters")
+        new = os.path.relpath(target(file) if is_chinese else file, ROOT if on_github else target(path).parent)
+        return match["before"] + Path(new).with_suffix(Path(address).suffix).as_posix()  # .ipynb, .html, or none
 
     return LINK.sub(link, text)
 
@@ -81,8 +87,9 @@ def chinese(path: Path) -> str:
     def say(key: str, english: str) -> str:
         entry = found[key]
         text = renumbered(entry.chinese, entry.english, english) if entry.chinese else None
+        text = with_anchors(text or english, english, path)
         is_cell = path.suffix == ".ipynb" and not key.endswith(" alt")
-        return relink(text or english, path) if is_cell else text or english
+        return relink(text, path) if is_cell else text
 
     text = rewrite(path, say)
     return relink(text, path).replace('="../_static/', '="../../_static/') if path.suffix == ".md" else text

@@ -159,8 +159,11 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
     monkeypatch.setattr(execute, "CHAPTERS", tmp_path)
     tiny_chapter(tmp_path)
+    written = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
     record = execute.execute("lenet")
-    cells = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells[1:]
+    stored = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
+    assert [cell.source for cell in stored] == [cell.source for cell in written]
+    cells = stored[1:]
     assert [cell.execution_count for cell in cells] == [1, 2, 3]
     assert f"test acc {record['test_acc'][0]:.3f} after 1 epoch" in cells[1].outputs[0].text
     assert record["data"]["source"] == "Fashion-MNIST" and len(record["predictions"]) == 10_000

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import time
@@ -37,7 +39,7 @@ pytestmark = [
 def lab(tmp_path_factory):
     """A JupyterLab with settings of its own, in quick mode: its address, and the chapter that it sees."""
     home = tmp_path_factory.mktemp("lab")
-    (home / "work").mkdir()
+    shutil.copytree(CHAPTER.parent / "zh", home / "work" / "zh")
     notebook = nbformat.read(CHAPTER, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -86,6 +88,19 @@ def page(browser, lab):
     page.goto(f"{lab[0]}lab/tree/{CHAPTER.name}")
     page.locator(".jp-CodeCell").nth(len(code_cells())).wait_for(state="attached")
     yield page
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["lenet", "zh/lenet"])
+def test_a_link_leads_to_the_exercises(browser, lab, name):
+    from playwright.sync_api import expect
+
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{lab[0]}lab/tree/{name}.ipynb?reset")
+    heading = page.locator("h2", has_text=re.compile("^(Exercises|练习)"))
+    heading.wait_for(state="attached", timeout=300_000)
+    page.locator("a[href='#Exercises']").first.click()
+    expect(heading).to_be_in_viewport()
     page.close()
 
 
