@@ -5,8 +5,9 @@ The networks themselves live in the chapters (``chapters/*.ipynb``); this packag
 
 from ._torchvision import torchvision  # first: repairs torchvision's import beside a CPU build of torch
 from .checkpoint import CheckpointError
-from .data import DataError, DataIter, load_data_fashion_mnist, probe_images, text_labels
+from .data import DataIter, load_data_fashion_mnist, probe_images, text_labels
 from .device import is_full, is_quick, report_setup, try_gpu
+from .download import DataError
 from .draw import draw_block, draw_network
 from .history import History
 from .plots import Animator, show_images

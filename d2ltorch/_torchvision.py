@@ -12,11 +12,7 @@ from types import ModuleType
 
 import torch
 
-__all__ = ["torchvision"]
-
 _MISSING_OPERATOR = re.compile(r"operator torchvision::(\w+) does not exist")
-# The real signature, so that whoever inspects the operator sees what torchvision would have defined.
-_SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _libraries: list[torch.library.Library] = []  # a definition lives only as long as its Library object
 
 
@@ -31,7 +27,7 @@ def _import_torchvision() -> ModuleType:
             if missing is None or missing[1] in defined:
                 raise
         _libraries.append(torch.library.Library("torchvision", "FRAGMENT"))
-        _libraries[-1].define(missing[1] + (_SIGNATURE if missing[1] in ("nms", "qnms") else "(...) -> ..."))
+        _libraries[-1].define(f"{missing[1]}(...) -> ...")
         defined.add(missing[1])
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]  # half imported: the next import starts afresh

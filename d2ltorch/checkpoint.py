@@ -15,15 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from .checks import require
-from .data import DataIter
 from .device import device_name
-from .history import COLUMNS, History, write_atomically
+from .history import History, write_atomically
 
-# What must be the same for a run to go on.
-RUN_KEYS = (
-    *("network", "source", "num_examples", "tested_on", "resize", "batch_size", "optimizer", "schedule", "augment"),
-    *("loss", "precision", "device"),
-)
+FOR_THE_RECORD = ("device_name", "lr", "num_parameters", "torch")  # the rest of meta decides whether a run goes on
 PARTS = ("meta", "rows", "net", "optimizer", "scaler", "cpu_rng", "cuda_rng")  # of the file
 
 
@@ -74,7 +69,9 @@ class Run:
         try:
             state = self._load(self.path)
             self._compare(state, num_epochs)
-            rows = [{column: row[column] for column in COLUMNS} for row in state["rows"]]
+            history = History(self.history.meta | state["meta"])
+            for row in state["rows"]:
+                history.add(**row)
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             torch.set_rng_state(state["cpu_rng"])
@@ -86,12 +83,10 @@ class Run:
             cure = "The file is untouched: move it away or choose another name to start anew"
             raise CheckpointError(f"{problem}. {cure}") from error
         self.net.load_state_dict(state["net"])
-        here, meta = self.history.meta["device_name"], state["meta"]
-        self.history.meta.update(meta)
-        if len(rows) < num_epochs and here not in meta["device_name"]:
-            self.history.meta["device_name"] += f", then {here}"
-        for row in rows:
-            self.history.add(**row)
+        here, there = self.history.meta["device_name"], history.meta["device_name"]
+        if len(history) < num_epochs and here not in there:
+            history.meta["device_name"] = f"{there}, then {here}"
+        self.history = history
 
     @staticmethod
     def _load(path: Path) -> dict[str, Any]:
@@ -110,10 +105,11 @@ class Run:
         for key in sorted(own.keys() | found.keys()):
             problem = f"it holds another network: {key!r} is {found.get(key)} there and {own.get(key)} here"
             require(own.get(key) == found.get(key), _Unusable, problem)
-        ours, theirs, epochs = self.history.meta, state["meta"], len(state["rows"])
-        pairs = [(key, theirs.get(key), ours[key]) for key in RUN_KEYS]
-        changes = "; ".join(f"{key} was {old!r} and is {new!r}" for key, old, new in pairs if old != new)
+        pairs = [(key, state["meta"].get(key), here) for key, here in self.history.meta.items()]
+        other = [(key, old, new) for key, old, new in pairs if old != new and key not in FOR_THE_RECORD]
+        changes = "; ".join(f"{key} was {old!r} and is {new!r}" for key, old, new in other)
         require(not changes, _Unusable, f"it holds a run with other settings: {changes}")
+        epochs = len(state["rows"])
         require(epochs <= num_epochs, _Unusable, f"it holds {epochs} epochs already, and num_epochs={num_epochs}")
 
 
@@ -135,10 +131,8 @@ def _plain(value: Any) -> Any:
     return type(value)(_plain(entry) for entry in value) if isinstance(value, (list, tuple)) else value
 
 
-def describe_run(
-    run: Run, train_iter: DataIter, test_iter: DataIter | None, num_epochs: int, device: torch.device, **choices: Any
-) -> dict[str, Any]:
-    """What decides a run (the keys of ``RUN_KEYS``) and what a reader wants to know of it."""
+def describe_run(run, train_iter, test_iter, num_epochs, schedule, augment, device) -> dict[str, Any]:
+    """What decides a run, and what a reader wants to know of it."""
     return {
         "network": hashlib.sha256(repr(run.net).encode()).hexdigest()[:16],
         "source": train_iter.source,
@@ -147,21 +141,16 @@ def describe_run(
         "resize": train_iter.resize,
         "batch_size": train_iter.batch_size,
         "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(run.optimizer).split())),
-        "schedule": f"{_name(choices['schedule'])} over {num_epochs} epochs" if choices["schedule"] else "constant",
-        "augment": _name(choices["augment"]) if choices["augment"] else "none",
-        "loss": _name(choices["loss"]),
-        "precision": choices["precision"],
+        "schedule": f"{_name(schedule)} over {num_epochs} epochs" if schedule else "constant",
+        "augment": _name(augment) if augment else "none",
         "device": device.type,
         "device_name": device_name(device),
-        "lr": choices["lr"],
         "num_parameters": sum(parameter.numel() for parameter in run.net.parameters()),
         "torch": str(torch.__version__),
     }
 
 
 def _name(function: object) -> str:
-    if isinstance(function, str):
-        return function
     if isinstance(function, functools.partial):
         return f"{_name(function.func)}{function.args}{sorted(function.keywords.items())}"
     # An object's address is another one in the next process.

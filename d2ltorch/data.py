@@ -17,9 +17,7 @@ from torch.nn import functional as F
 
 from .checks import require, whole_number
 from .device import is_quick, usable_device
-from .download import DataError, Splits, Unreachable, data_folder, read_files, read_sample
-
-__all__ = ["DataError", "DataIter", "load_data_fashion_mnist", "probe_images", "text_labels"]
+from .download import Splits, Unreachable, data_folder, read_files, read_sample
 
 LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 # The sixteen test images that every chapter looks at, by class. Some are plain; others sit between two classes: a
@@ -67,7 +65,7 @@ def load_data_fashion_mnist(
         counts = [min(count or most, most) for count, most in zip(counts, QUICK)]
     iterators = []
     for (images, labels), count, total, shuffle in zip(splits, counts, totals, (True, False)):
-        images, labels = images[:count].to(device), labels[:count].to(device)
+        images, labels = images[:count].to(device), labels[:count]
         source = name + ", quick mode" * is_quick()
         if len(labels) < total:
             source += f"{':' if is_quick() else ','} first {len(labels):,} of {total:,}"

@@ -7,7 +7,7 @@ import ctypes
 import functools
 import os
 import platform
-import sys
+import re
 from pathlib import Path
 
 import torch
@@ -101,15 +101,11 @@ def _cpu_info() -> str:
     return ""
 
 
-@functools.cache
 def _cpu_model() -> str:
-    for line in _cpu_info().splitlines():
-        if line.startswith("model name"):
-            name = line.split(":", 1)[1].split("@")[0]
-            for mark in ("(R)", "(TM)", " CPU", " Processor"):
-                name = name.replace(mark, "")
-            return " ".join(name.split())
-    return platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*:([^@\n]*)", _cpu_info(), re.MULTILINE)
+    if not found:
+        return platform.processor() or platform.machine()
+    return " ".join(re.sub(r"\(R\)|\(TM\)| CPU| Processor", "", found[1]).split())
 
 
 def cpu_multiplies_bfloat16() -> bool:
@@ -150,8 +146,6 @@ def keep_freed_memory() -> None:
 
     By default each comes back as fresh pages that the system must clear. Without glibc this does nothing.
     """
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
-        return
     M_TRIM_THRESHOLD, M_MMAP_MAX, never = -1, -4, 2**31 - 1
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")

@@ -58,7 +58,7 @@ def data_folder(root: str | os.PathLike[str] | None) -> Path:
 
 
 def read_files(root: Path) -> tuple[Splits, bool]:
-    """Both splits as images uint8 (N, 1, 28, 28) and labels int64 (N,), and whether they are the published ones.
+    """Both splits as images (N, 1, 28, 28) and labels (N,), all uint8, and whether they are the published ones.
 
     Raises:
         Unreachable: files are missing and no mirror delivers them.
@@ -73,7 +73,7 @@ def read_files(root: Path) -> tuple[Splits, bool]:
         problem = f"{raw} has {len(images):,} images but {len(labels):,} labels in its {split} files"
         cure = "they do not belong together. Move them away, then load again: the published ones are fetched"
         require(len(images) == len(labels), DataError, f"{problem}: {cure}")
-        splits.append((torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))))
+        splits.append((torch.from_numpy(images.copy()), torch.from_numpy(labels.copy())))
     published = all(zlib.crc32(content) == PUBLISHED[name][2] for name, content in contents.items())
     return (splits[0], splits[1]), published
 
@@ -82,11 +82,8 @@ def read_files(root: Path) -> tuple[Splits, bool]:
 def read_sample() -> Splits:
     """The images that the package carries, as ``read_files`` gives the whole set."""
     with np.load(SAMPLE) as arrays:
-        train, test = (
-            (torch.from_numpy(arrays[f"{split}_images"]), torch.from_numpy(arrays[f"{split}_labels"].astype(np.int64)))
-            for split in ("train", "test")
-        )
-    return train, test
+        parts = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return (parts["train_images"], parts["train_labels"]), (parts["test_images"], parts["test_labels"])
 
 
 def _content(name: str, raw: Path) -> bytes:

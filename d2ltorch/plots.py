@@ -41,7 +41,8 @@ class Animator:
         self.ylabels = [ylabel] if ylabel is None or isinstance(ylabel, str) else list(ylabel)
         self.curves: list[tuple[list[float], list[float]]] = []
         self._handle: Any = None
-        self._in_notebook = _in_notebook()
+        ipython = sys.modules.get("IPython")  # which is not imported for this question
+        self._in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
     def add(self, x: float, ys: Any, *, status: str | None = None) -> None:
         """Append a point to each curve and draw; outside a notebook, print a line.
@@ -104,12 +105,6 @@ class Animator:
                 axes.legend()
         panels[-1].set_title(self.status, loc="right", fontsize="medium", color="#444444")
         return figure
-
-
-def _in_notebook() -> bool:
-    """Whether a notebook kernel runs us (without importing IPython)."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def show_images(

@@ -33,13 +33,14 @@ class LayerSummary:
     input_size: tuple[int, ...]
     total_params: int
     total_mult_adds: int
-    saved_bytes: int = field(repr=False)  # kept for the backward pass, for the batch of input_size
+    saved_bytes: int  # kept for the backward pass, for the batch of input_size
 
     def activation_bytes(self, batch_size: int) -> int:
         """Bytes of activations that one training step keeps for the backward pass, in float32.
 
         These are the tensors that autograd saves (parameters left out), scaled from the summary's batch to
-        `batch_size`. Optimizer state, gradients and cuDNN's work space come on top.
+        `batch_size`, with the network in eval mode: in training a batch norm written out by hand keeps more. Optimizer
+        state, gradients and cuDNN's work space come on top.
         """
         return self.saved_bytes * whole_number("batch_size", batch_size, 1) // self.input_size[0]
 
@@ -146,24 +147,20 @@ def _short(value: float) -> str:
 @contextlib.contextmanager
 def left_as_found(net: nn.Module) -> Iterator[None]:
     """Put `net` in eval mode inside the block; restore modes, buffers and random state after."""
-    modes = {module: module.training for module in net.modules()}
-    buffers = [
-        (module._buffers, name, buffer, buffer.detach().clone())
-        for module in modes
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    found = [(module, module.training, dict(module._buffers)) for module in net.modules()]
+    values = [(buffer, buffer.detach().clone()) for buffer in net.buffers()]
     device = device_and_dtype(net)[0]
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             net.eval()
             yield
     finally:
-        for module, training in modes.items():
+        for module, training, buffers in found:
             module.training = training
+            module._buffers.update(buffers)
         with torch.no_grad():
-            for owner, name, buffer, value in buffers:
-                owner[name] = buffer.copy_(value)
+            for buffer, value in values:
+                buffer.copy_(value)
 
 
 @dataclass
@@ -213,19 +210,16 @@ def run_layers(net: nn.Module, size: tuple[int, ...]) -> tuple[list[Call], int]:
         return tensor
 
     device, dtype = device_and_dtype(net)
-    hooks = []
-    for module in net.modules():
-        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+    saving = torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor)
     try:
-        with left_as_found(net), torch.enable_grad():
-            with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-                output = net(torch.zeros(size, device=device, dtype=dtype))
+        with contextlib.ExitStack() as hooks, left_as_found(net), torch.enable_grad(), saving:
+            for module in net.modules():
+                hooks.enter_context(module.register_forward_pre_hook(enter))
+                hooks.enter_context(module.register_forward_hook(leave))
+            output = net(torch.zeros(size, device=device, dtype=dtype))
             del output  # the graph had to live until here, or storage addresses would be reused
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ValueError(_misfit(size, stack, error)) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
     return calls, sum(saved.values())
 
 

@@ -108,8 +108,8 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
     run = Run(net, _make_optimizer(optimizer, net, lr), scaler, History(), usable_path(checkpoint))
     loss = f"cross-entropy, label smoothing {label_smoothing:g}"
-    choices = {"schedule": schedule, "augment": augment, "loss": loss, "precision": precision, "lr": lr}
-    run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, device, **choices)
+    run.history.meta |= {"loss": loss, "precision": precision, "lr": lr}
+    run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, schedule, augment, device)
     run.resume(num_epochs)
     plot, epoch = _make_animator(animator, num_epochs, run.history), len(run.history)
     try:
@@ -117,9 +117,9 @@ def train(
             started = time.perf_counter()
             learnt = _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
-            tested = _evaluate(net, test_iter, device, precision) if test_iter else _Sums(device)
+            tested = _evaluate(net, test_iter, device, precision) if test_iter else None
             _check_finite(net, learnt, tested, epoch, lr)
-            row = (*learnt.means(), *tested.means(), seconds, train_iter.num_examples / seconds)
+            row = (*_means(learnt), *_means(tested), seconds, train_iter.num_examples / seconds)
             run.history.add(**dict(zip(COLUMNS, row)))
             run.save()
             seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
@@ -134,11 +134,11 @@ def train(
     return run.history
 
 
-def _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision) -> _Sums:
-    """One epoch: the loop of the LeNet chapter."""
-    net, optimizer, scaler, sums = run.net, run.optimizer, run.scaler, _Sums(device)
+def _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision) -> Tensor:
+    """One epoch, the loop of the LeNet chapter: the tally of every batch (batches, 3), on the CPU."""
+    net, optimizer, scaler, tallies = run.net, run.optimizer, run.scaler, []
     for i, (X, y) in enumerate(train_iter):
-        X, y = _move(X, device), _move(y, device)
+        X, y = X.to(device), y.to(device)
         if schedule:
             progress = (len(run.history) + i / len(train_iter)) / num_epochs
             factor = real_number("schedule's factor", schedule(progress), 1)
@@ -152,10 +152,10 @@ def _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, pr
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
-        sums.add(loss.detach(), logits.detach(), y)
-        if device.type == "cpu" and sums.first_bad is not None:
+        tallies.append(_tally(loss, logits, y))
+        if device.type == "cpu" and not loss.isfinite():
             break  # asking costs nothing here; a GPU would have to wait
-    return sums
+    return torch.stack(tallies).cpu()
 
 
 def evaluate(
@@ -178,48 +178,34 @@ def evaluate(
     check_data("data_iter", data_iter)
     here = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(here if device is None else device)
-    sums = _evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net))
-    loss, accuracy = sums.means()
-    return loss or 0.0, accuracy or 0.0
+    return _means(_evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net)))
 
 
 @torch.no_grad()
-def _evaluate(net, data_iter, device, precision) -> _Sums:
-    sums = _Sums(device)
+def _evaluate(net, data_iter, device, precision) -> Tensor:
+    tallies = []
     with left_as_found(net):
         for X, y in data_iter.in_order():
-            X, y = _move(X, device), _move(y, device)
+            X, y = X.to(device), y.to(device)
             with autocast(device, precision):
                 logits = _forward(net, X, y, data_iter)
-            sums.add(F.cross_entropy(logits.float(), y), logits, y)
-    return sums
+            tallies.append(_tally(F.cross_entropy(logits.float(), y), logits, y))
+    return torch.stack(tallies).cpu()
 
 
-class _Sums:
-    """Loss, correct answers and examples of a pass, summed on the device and read when it is over.
+@torch.no_grad()
+def _tally(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+    """Summed loss, right answers and examples of a batch (3,), left on the device: a GPU need not stop to tell."""
+    right = (logits.argmax(1) == y).sum()
+    return torch.stack((loss * len(y), right, torch.full_like(right, len(y))))
 
-    In float64 but on Apple GPUs, which have float32 at most; that counts to 16 million exactly.
-    """
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-        self._losses: list[Tensor] = []
-
-    def add(self, mean_loss: Tensor, logits: Tensor, y: Tensor) -> None:
-        correct = (logits.argmax(1) == y).sum()
-        self._sums += torch.stack((mean_loss * len(y), correct, torch.full_like(correct, len(y)))).to(self._sums)
-        self._losses.append(mean_loss)
-
-    @property
-    def first_bad(self) -> int | None:
-        """The first batch whose loss was not finite, from 0."""
-        is_bad = () if self._sums[0].isfinite() else ~torch.stack(self._losses).isfinite()
-        return next((i for i, bad in enumerate(is_bad) if bad), None)
-
-    def means(self) -> tuple[float | None, float | None]:
-        """Loss and accuracy; None for a pass that was not made."""
-        loss, correct, count = self._sums.tolist()
-        return (loss / count, correct / count) if count else (None, None)
+def _means(tallies: Tensor | None) -> tuple[Any, Any]:
+    """Loss and accuracy an example; None for a pass that was not made."""
+    if tallies is None:
+        return None, None
+    loss, right, count = tallies.double().sum(0).tolist()
+    return loss / count, right / count
 
 
 def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Optimizer:
@@ -281,36 +267,30 @@ def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device
             for module in norms:
                 module.training = True
             net(train_iter.examples([0])[0].to(device))
-    except (RuntimeError, ValueError) as error:  # any other is left to the first batch
-        is_it = "more than 1 value per channel" in str(error)
-        works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
-        problem = f"batch_size={batch_size} leaves a last batch of one of {count:,} examples"
-        cure = f"batch norm cannot train on a single value a channel: give batch_size={works}"
-        require(not is_it, ValueError, f"{problem}, and {cure}")
+    except (RuntimeError, ValueError) as error:
+        if "more than 1 value per channel" in str(error):  # any other is left to the first batch
+            works = next(size for size in range(batch_size + 1, count + 2) if count % size != 1)
+            problem = f"batch_size={batch_size} leaves a last batch of one of {count:,} examples"
+            cure = f"batch norm cannot train on a single value a channel: give batch_size={works}"
+            raise ValueError(f"{problem}, and {cure}") from error
 
 
-def _check_finite(net: nn.Module, learnt: _Sums, tested: _Sums, epoch: int, lr: float) -> None:
+def _check_finite(net: nn.Module, learnt: Tensor, tested: Tensor | None, epoch: int, lr: float) -> None:
     """Refuse a diverged epoch before anything of it is saved."""
-    broken = [f"{name} is" for name, value in net.named_parameters() if not value.isfinite().all()]
-    broken += [f"{name} is" for name, value in net.named_buffers() if value.isnan().any()]
-    if learnt.first_bad is not None:
-        broken = [f"in batch {learnt.first_bad + 1} the loss is"]
-    elif tested.first_bad is not None:
-        broken.append("the test loss is")
-    cure = "a warm-up in schedule, another augment or initialisation, or precision='float32'"
-    message = f"not finite in epoch {epoch + 1}: try a smaller learning rate than lr={lr:g}, {cure}"
-    require(not broken, FloatingPointError, f"{''.join(broken[:1])} {message}")
+    broken = [f"in batch {i + 1} the loss" for i, finite in enumerate(learnt[:, 0].isfinite().tolist()) if not finite]
+    broken += [name for name, value in net.named_parameters() if not value.isfinite().all()]
+    broken += [name for name, value in net.named_buffers() if value.isnan().any()]
+    broken += ["the test loss"] if tested is not None and not tested.isfinite().all() else []
+    if broken:
+        cure = "a warm-up in schedule, another augment or initialisation, or precision='float32'"
+        problem = f"{broken[0]} is not finite in epoch {epoch + 1}"
+        raise FloatingPointError(f"{problem}: try a smaller learning rate than lr={lr:g}, {cure}")
 
 
 def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
     """Channels last for convolutions, except on Apple GPUs, where batch norm's gradient does not take it."""
     is_convolutional = any(isinstance(module, nn.Conv2d) for module in net.modules())
     return torch.channels_last if is_convolutional and device.type != "mps" else torch.preserve_format
-
-
-def _move(tensor: Tensor, device: torch.device) -> Tensor:
-    # Only a copy to a GPU may still be under way when the next operation starts: the GPU does them in order.
-    return tensor.to(device, non_blocking=device.type == "cuda")
 
 
 def _return_from_interrupt(finished: int, epoch: int, num_epochs: int) -> None:

@@ -6,6 +6,7 @@
 * Entries of the bibliography are items of its list; the role that docutils gives is deprecated.
 * The italic line below a cell's figure, "Figure 3. …", is its caption, with an address, #fig-3.
 * A link to a heading as JupyterLab and GitHub name it, #Looking-inside, leads there on the site, too.
+* A number stays on one line with its %, × or MB; the search, which has read the page before, knows nothing of it.
 * A picture without alternative text is a warning, which a strict build turns into an error.
 """
 
@@ -27,6 +28,7 @@ FOLD = re.compile(
 )
 FOLD_LABELS = {"source": "Code of this figure", "content": "Solution in code", "outputs": "Output"}
 CHINESE = {"Code of this figure": "本图的代码", "Solution in code": "解答（代码）", "Output": "输出", "Code": "代码"}
+UNIT = re.compile(r"(?<=\d) (?=[%×]|[KMG]B\b)|(?<=×) (?=\d)")
 PLAIN_TOKEN = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 
 
@@ -133,10 +135,18 @@ def link_headings(app, doctree) -> None:
             raw.parent.parent.remove(raw.parent)
 
 
+def keep_together(app, doctree) -> None:
+    for text in list(doctree.findall(nodes.Text)):
+        together = UNIT.sub("\u00a0", text)
+        if together != text and not isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
+            text.parent.replace(text, nodes.Text(together))
+
+
 def setup(app):
     app.connect("doctree-read", mark_short_cells)
     app.connect("doctree-read", link_headings)
     app.connect("doctree-read", align_numbers)
     app.connect("doctree-read", require_alt)
+    app.connect("doctree-read", keep_together, priority=950)
     app.connect("html-page-context", repair_page, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

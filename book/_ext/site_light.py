@@ -65,7 +65,7 @@ THEME = """<script>
 LINK = re.compile(r'\s*<link\b[^>]*\b(?:rel="stylesheet"|as="script"|as="style")[^>]*>')
 SCRIPT = re.compile(r"\s*<script\b(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
 NEEDLESS = re.compile(r"toggleHint|togglebuttonSelector|toggleOpenOnPrint|DOCUMENTATION_OPTIONS|thebe|MathJax")
-WIDE = 600  # pixels: a figure that is wider scrolls on a phone and does not shrink below this
+WIDE = 600  # pixels: a figure that is wider, or nearly so, scrolls on a phone and does not shrink below this
 FIGURE = re.compile(r'src="[^"]*/_images/(?:[0-9a-f]{64}\.\w+|[^"]+\.svg)"')  # of a cell, or drawn for a page
 CELL = re.compile(r'src="[^"]*/_images/[0-9a-f]{64}\.png"')
 IMAGES = re.compile(r"\b(?:imshow|show_images|contourf)\b")  # in a cell's code: its figure is more than lines on paper
@@ -215,7 +215,7 @@ def place_images(html: str, folder: Path) -> str:
             tag += f' width="{size[0]:.0f}" height="{size[1]:.0f}"'
         if (
             size
-            and size[0] >= WIDE
+            and size[0] >= 0.9 * WIDE
             and FIGURE.search(tag)
             and "figure-scroll" not in body[max(0, match.start() - 40) : match.start()]
         ):

@@ -24,15 +24,14 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
-import d2ltorch  # noqa: F401 (before torchvision, whose import it repairs beside a CPU build of torch)
-from book.notebooks import definitions
+from book.notebooks import CHAPTERS, definitions
+from d2ltorch.history import write_atomically  # before torchvision, whose import d2ltorch repairs beside a CPU's torch
 
 # isort: split
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # https://github.com/pytorch/pytorch/issues/135712
-CHAPTERS = Path(__file__).parents[2] / "chapters"
 TO_TENSOR = [
     v2.PILToTensor(),
     v2.ToDtype(torch.float32, scale=True),
@@ -73,13 +72,12 @@ def chapter_networks(chapter: str) -> dict[str, partial]:
     chapters = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
     if chapter not in chapters:
         raise SystemExit(f"--chapter {chapter}: there is no such chapter; there are {', '.join(chapters)}")
-    namespace, networks, images = definitions(chapter), {}, {"in_channels", "num_classes"}
+    namespace, networks = definitions(chapter), {}
     for name, builder in namespace.items():
-        if inspect.isfunction(builder):
-            parameters = inspect.signature(builder).parameters
-            needed = {need for need, p in parameters.items() if p.default is p.empty} - images
-            if images <= set(parameters) and needed <= set(namespace):
-                networks[name] = partial(builder, **{need: namespace[need] for need in needed})
+        parameters = inspect.signature(builder).parameters if inspect.isfunction(builder) else {}
+        needed = [need for need, parameter in parameters.items() if parameter.default is parameter.empty]
+        if {"in_channels", "num_classes"} <= set(parameters) and set(needed) <= set(namespace):
+            networks[name] = partial(builder, **{need: namespace[need] for need in needed})
     return networks
 
 
@@ -177,12 +175,7 @@ def run_epoch(args, net: nn.Module, loader: DataLoader, device, optimizer=None) 
 
 def save(path: Path, state: dict) -> None:
     """Write ``state`` whole or not at all: into a file beside ``path``, which then takes its place."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    write_atomically(path, lambda file: torch.save(state, file))
 
 
 def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict]:
@@ -217,21 +210,6 @@ def start_processes() -> torch.device:
     return device
 
 
-def run_both(args, epoch: int, parallel, loaders: tuple[DataLoader, DataLoader], optimizer, device) -> dict[str, float]:
-    """Train for one epoch, then validate; all that is random follows from seed, epoch and process."""
-    torch.manual_seed(hash((args.seed, epoch, dist.get_rank())))
-    train_loader, test_loader = loaders
-    train_loader.dataset.epoch = epoch
-    train_loader.sampler.set_epoch(epoch)
-    lr = learning_rate(args, epoch)
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    loss, accuracy = run_epoch(args, parallel, train_loader, device, optimizer)
-    with torch.no_grad():
-        test_loss, test_accuracy = run_epoch(args, parallel.module, test_loader, device)
-    return {"lr": lr, "loss": loss, "accuracy": accuracy, "test_loss": test_loss, "test_accuracy": test_accuracy}
-
-
 def main(argv: list[str] | None = None) -> None:
     """Train to the last epoch, from the checkpoint if there is one."""
     args = read_arguments(argv)
@@ -240,20 +218,30 @@ def main(argv: list[str] | None = None) -> None:
     device = start_processes()
     try:
         net = net.to(device, memory_format=torch.channels_last)
-        loaders, optimizer = make_loaders(args, train, test), make_optimizer(args, net)
+        (train_loader, test_loader), optimizer = make_loaders(args, train, test), make_optimizer(args, net)
         settings = {name: value for name, value in vars(args).items() if name not in ("data", "checkpoint", "workers")}
         settings["classes"] = train.classes
         history = resume(args.checkpoint, settings, net, optimizer)
         parallel = DistributedDataParallel(net, device_ids=[device.index] if device.type == "cuda" else None)
         for epoch in range(len(history), args.epochs):
-            history.append(run_both(args, epoch, parallel, loaders, optimizer, device))
-            if not math.isfinite(history[-1]["loss"]):
+            torch.manual_seed(hash((args.seed, epoch, dist.get_rank())))  # all that is random follows from these three
+            train.epoch = epoch
+            train_loader.sampler.set_epoch(epoch)
+            lr = learning_rate(args, epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            loss, accuracy = run_epoch(args, parallel, train_loader, device, optimizer)
+            if not math.isfinite(loss):
                 raise SystemExit(f"--lr {args.lr}: the loss is no longer a number in epoch {epoch + 1}; take less")
+            with torch.no_grad():
+                test_loss, test_accuracy = run_epoch(args, net, test_loader, device)
+            row = {"lr": lr, "loss": loss, "accuracy": accuracy, "test_loss": test_loss, "test_accuracy": test_accuracy}
+            history.append(row)
             if dist.get_rank() == 0:
-                state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-                save(args.checkpoint, state | {"settings": settings})
-                row = ", ".join(f"{name} {value:.4f}" for name, value in history[-1].items())
-                print(f"{time.strftime('%X')} epoch {epoch + 1} of {args.epochs}: {row}", flush=True)
+                state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
+                save(args.checkpoint, state | {"history": history, "settings": settings})
+                values = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
+                print(f"{time.strftime('%X')} epoch {epoch + 1} of {args.epochs}: {values}", flush=True)
     finally:
         del parallel  # before the group: the last to go waits for its threads, and would hold what they wait for
         dist.destroy_process_group()

@@ -1,6 +1,8 @@
-"""The Animator: one output in a notebook, a line an epoch elsewhere, and no side effects."""
+"""Pictures: the Animator, one output in a notebook and a line an epoch elsewhere; and images side by side."""
 
+import itertools
 import random
+import re
 
 import matplotlib.pyplot as plt
 import nbclient
@@ -8,8 +10,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from d2ltorch import Animator
+from d2ltorch import Animator, show_images
 
 LEGEND = ["train loss", "test acc"]
 
@@ -45,56 +48,123 @@ def test_outside_a_notebook_each_epoch_prints_a_line(capsys: pytest.CaptureFixtu
 
 def test_values_may_be_numbers_arrays_tensors_or_missing() -> None:
     animator = Animator()
-    animator.add(1, 3)
-    animator.add(2, torch.tensor(4.0))
-    animator.add(3, None)
-    animator.add(4, np.array([5.0]))
-    animator.add(5, torch.tensor([6.0, 7.0]))
+    for x, ys in enumerate([3, torch.tensor(4.0), None, np.array([5.0]), torch.tensor([6.0, 7.0])], start=1):
+        animator.add(x, ys)
     assert animator.curves == [([1, 2, 4, 5], [3, 4, 5, 6]), ([5], [7])]
+    with pytest.raises(ValueError, match="ys has 3 values but legend"):
+        Animator(legend=LEGEND).add(1, (1, 2, 3))
 
 
-def test_curves_differ_in_line_and_marker_as_well_as_colour() -> None:
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Save an animator's figure; return its axes."""
+    figures = []
+    savefig = Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        figures.append(figure)
+        return savefig(figure, *arguments, **options)
+
+    def save(animator):
+        animator.save(tmp_path / "curves.png")
+        assert (tmp_path / "curves.png").stat().st_size > 5000
+        return figures[-1].axes
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return save
+
+
+def test_curves_differ_in_line_and_marker_as_well_as_colour(drawn) -> None:
     animator = Animator()
     for x in range(3):
         animator.add(x, range(6))
-    lines = animator._draw().axes[0].lines
+    lines = drawn(animator)[0].lines
     for look in ("get_color", "get_marker"):
         assert len({getattr(line, look)() for line in lines}) == 6
     assert len({line.get_linestyle() for line in lines[:4]}) == 4
 
 
-def test_save_writes_the_figure_with_limits_and_status(tmp_path) -> None:
-    animator = Animator(xlabel="epoch", legend=LEGEND, xlim=(1, 10))
-    animator.add(1, (1.5, 0.5), status="9 s left")
-    animator.save(tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").stat().st_size > 5000
-    axes = animator._draw().axes[0]
-    assert axes.get_title("right") == "9 s left"
-    assert axes.get_xlim() == (1, 10)
-
-
-def test_drawing_leaves_random_state_and_pyplot_alone(tmp_path) -> None:
-    states = torch.get_rng_state(), random.getstate()
-    legacy = np.random.get_state()[1].tolist()  # noqa: NPY002 - the state that a stray call would move
-    figures = plt.get_fignums()
-    animator = Animator()
-    animator.add(1, 2.0)
-    animator.save(tmp_path / "curve.png")
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert random.getstate() == states[1]
-    assert np.random.get_state()[1].tolist() == legacy  # noqa: NPY002
-    assert plt.get_fignums() == figures
-
-
-def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="ys has 3 values but legend"):
-        Animator(legend=LEGEND).add(1, (1, 2, 3))
-
-
-def test_each_curve_goes_to_its_panel():
-    animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=["a", "b", "c"], panels=[0, 1, 1])
-    animator.add(1, (2.0, 0.5, 0.4))
-    left, right = animator._draw().axes
+def test_the_saved_figure_has_limits_status_and_each_curve_in_its_panel(drawn) -> None:
+    style = {"legend": ["a", "b", "c"], "panels": [0, 1, 1], "xlim": (1, 10)}
+    animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], **style)
+    animator.add(1, (2.0, 0.5, 0.4), status="9 s left")
+    left, right = drawn(animator)
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")
     assert [line.get_label() for line in left.lines] == ["a"]
     assert [line.get_label() for line in right.lines] == ["b", "c"]
+    assert left.get_xlim() == right.get_xlim() == (1, 10)
+    assert right.get_title("right") == "9 s left"
+
+
+def test_drawing_leaves_random_state_and_pyplot_alone(tmp_path) -> None:
+    def states():
+        legacy = np.random.get_state()[1].tolist()  # noqa: NPY002 - the state that a stray call would move
+        return torch.get_rng_state().tolist(), random.getstate(), legacy, plt.get_fignums()
+
+    before = states()
+    animator = Animator()
+    animator.add(1, 2.0)
+    animator.save(tmp_path / "curve.png")
+    assert states() == before
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.rand(10, 1, 28, 28),
+        torch.rand(10, 28, 28, requires_grad=True),
+        torch.rand(10, 3, 12, 20),
+        torch.randint(0, 256, (10, 1, 28, 28), dtype=torch.uint8),
+        torch.randn(10, 1, 8, 8, dtype=torch.bfloat16) * 9,
+        np.random.default_rng(0).random((10, 5, 5)),
+        [torch.rand(1, 28, 28) for _ in range(10)],
+        torch.zeros(10, 28, 28),
+    ],
+)
+def test_images_are_drawn_in_a_grid(images) -> None:
+    titles = [str(i) for i in range(10)]
+    assert show_images(images, titles, num_cols=4) is None
+    figure = plt.gcf()
+    figure.canvas.draw()
+    shown = [ax for ax in figure.axes if ax.images]
+    assert len(figure.axes) == 12 and [ax.get_title() for ax in shown] == titles
+    for ax in shown:
+        assert 0 <= ax.images[0].get_array().min() <= ax.images[0].get_array().max() <= 1
+
+
+def test_neighbouring_captions_do_not_meet() -> None:
+    titles = ["ankle boot 100%", "sneaker 57%\n[ankle boot]"] * 2
+    show_images(torch.rand(4, 28, 28), titles, num_cols=4, scale=1.4)
+    figure = plt.gcf()
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes]
+    assert all(left.x1 <= right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_uint8_images_keep_their_brightness() -> None:
+    show_images(torch.full((1, 28, 28), 51, dtype=torch.uint8))
+    (image,) = plt.gca().images
+    assert image.get_array().max() == pytest.approx(0.2)
+    assert image.get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(("num_cols", "scale"), [(1, 4), (3, 1), (8, 1), (16, 0.5), (16, 4)])
+def test_pictures_never_grow_wider_than_the_page(num_cols, scale) -> None:
+    show_images(torch.rand(16, 28, 28), num_cols=num_cols, scale=scale)
+    assert 0 < plt.gcf().get_size_inches()[0] <= 7.001
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": torch.rand(28, 28)}, "images has the shape (28, 28)"),
+        ({"images": torch.rand(4, 2, 28, 28)}, "(4, 2, 28, 28)"),
+        ({"images": torch.rand(0, 1, 28, 28)}, "(0, 1, 28, 28)"),
+        ({"titles": ["a"]}, "titles has 1 entries for 4 images"),
+        ({"num_cols": 0}, "num_cols=0"),
+        ({"scale": -1}, "scale=-1"),
+    ],
+)
+def test_pictures_that_cannot_be_drawn(changes, message) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        show_images(**({"images": torch.rand(4, 28, 28)} | changes))

@@ -1,8 +1,8 @@
 """layer_summary: known counts, torchinfo as the oracle, and a network left as it was found."""
 
+import io
 import math
-import os
-import subprocess
+import re
 import sys
 
 import matplotlib.pyplot as plt
@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from d2ltorch import layer_summary, torchvision
+from tests.package.conftest import left_as_found
 
 IMAGE = (1, 3, 224, 224)
 REFERENCE = {  # parameters of torchvision's networks with 1000 classes
@@ -24,13 +25,6 @@ REFERENCE = {  # parameters of torchvision's networks with 1000 classes
     "resnet18": 11_689_512,
     "densenet121": 7_978_856,
 }
-
-
-def reference(name: str) -> nn.Module:
-    """torchvision's network on the meta device: shapes without weights, so it costs nothing to run."""
-    extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
-    with torch.device("meta"):
-        return getattr(torchvision.models, name)(**extra)
 
 
 def small_net() -> nn.Module:
@@ -45,7 +39,9 @@ def small_net() -> nn.Module:
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_torchvision_networks_have_the_published_counts(name: str) -> None:
-    net = reference(name)
+    extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+    with torch.device("meta"):  # shapes without weights cost nothing to run
+        net = getattr(torchvision.models, name)(**extra)
     summary = layer_summary(net, IMAGE)
     assert summary.total_params == REFERENCE[name]
     assert summary.total_params == sum(row.num_params for row in summary.rows)
@@ -61,6 +57,7 @@ def test_a_convolution_by_hand() -> None:
     assert row.num_params == 3 * 8 * 5 * 5 + 8
     assert row.mult_adds == (3 * 5 * 5 + 1) * 8 * 16 * 24  # the bias counts as one of the 76
     assert layer_summary(nn.Sequential(conv), (4, 3, 32, 48)).total_mult_adds == 4 * row.mult_adds
+    assert [row.num_params for row in layer_summary(conv, (1, 3, 8, 8)).rows] == [608]  # a layer is a network, too
 
 
 def test_rows_open_up_with_depth_and_totals_do_not_change() -> None:
@@ -100,38 +97,6 @@ def test_parameters_outside_the_rows_get_a_row() -> None:
     assert summary.total_params == 21
 
 
-def test_a_single_layer_is_a_network_too() -> None:
-    assert [row.num_params for row in layer_summary(nn.Linear(3, 2), (1, 3)).rows] == [8]
-
-
-def test_the_network_is_left_as_it_was_found() -> None:
-    net = small_net()
-    net.train()
-    net[1].eval()
-    net[4].weight.grad = torch.ones_like(net[4].weight)
-    modes = [module.training for module in net.modules()]
-    state = {name: value.clone() for name, value in net.state_dict().items()}
-    places = {name: value.data_ptr() for name, value in net.state_dict().items()}
-    rng = torch.get_rng_state()
-    layer_summary(net, (1, 1, 8, 8))
-    assert [module.training for module in net.modules()] == modes
-    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
-    assert {name: value.data_ptr() for name, value in net.state_dict().items()} == places
-    assert torch.equal(net[4].weight.grad, torch.ones_like(net[4].weight))
-    assert net[0].weight.grad is None
-    assert torch.equal(torch.get_rng_state(), rng)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
-
-
-def test_a_failure_leaves_the_network_as_it_was_too() -> None:
-    net = small_net().train()
-    with pytest.raises(ValueError):
-        layer_summary(net, (1, 1, 30, 30))
-    assert all(module.training for module in net.modules())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
-    assert net[1].num_batches_tracked == 0
-
-
 class Wilful(nn.Module):
     """Updates its buffers and draws random numbers in any mode, as own layers sometimes do."""
 
@@ -145,18 +110,25 @@ class Wilful(nn.Module):
         return F.dropout(X, 0.5, training=True)
 
 
-def test_buffers_and_random_state_survive_a_wilful_layer() -> None:
-    net = Wilful()
-    buffer, rng = net.mean, torch.get_rng_state()
-    layer_summary(net, (2, 3))
-    assert net.mean is buffer
-    assert torch.equal(buffer, torch.zeros(3))
-    assert torch.equal(torch.get_rng_state(), rng)
+def test_the_network_is_left_as_it_was_found_also_by_a_failure_and_a_wilful_layer() -> None:
+    net = small_net().train()
+    net[1].eval()
+    net[4].weight.grad = torch.ones_like(net[4].weight)
+    with left_as_found(net):
+        layer_summary(net, (1, 1, 8, 8))
+    with left_as_found(net), pytest.raises(ValueError):
+        layer_summary(net, (1, 1, 30, 30))
+    assert torch.equal(net[4].weight.grad, torch.ones_like(net[4].weight))
+    assert net[0].weight.grad is None
+    wilful = Wilful()
+    with left_as_found(wilful):
+        layer_summary(wilful, (2, 3))
 
 
-def test_other_types_work_and_stay() -> None:
+def test_networks_of_other_types_and_sizes_in_numpy_numbers_work() -> None:
     net = small_net().double()
-    assert layer_summary(net, (1, 1, 8, 8)).total_params == 4 * 9 + 4 + 8 + 296 + 330
+    summary = layer_summary(net, np.array([1, 1, 8, 8]), depth=np.int64(1))
+    assert summary.total_params == 4 * 9 + 4 + 8 + 296 + 330 and summary.input_size == (1, 1, 8, 8)
     assert net[0].weight.dtype == torch.float64
 
 
@@ -194,26 +166,41 @@ def test_the_table_keeps_to_76_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
+    ("changes", "error", "words"),
     [
-        ((1, 3, 8, 8), "input_size is (1, 3, 8, 8), and it does not fit: Conv2d (0) received the shape (1, 3, 8, 8)"),
-        ((1, 3, 8, 8), "it takes 1 channels and got 3; make input_size[1] 1"),
-        ((1, 1, 12, 12), "Linear (4) received the shape (1, 128); it takes 32 features and got 128"),
-        ((1, 1, 4, 4), "Conv2d (2.2) received the shape (1, 4, 2, 2); its window (3, 3) does not fit"),
-        ((1, 1, 4, 4), "give input_size a larger height and width"),
-        ((1, 0, 4, 4), "input_size=0 is too small"),
-        ((1,), "input_size=(1,) has 1 numbers: give"),
+        (
+            {"input_size": (1, 3, 8, 8)},
+            ValueError,
+            "input_size is (1, 3, 8, 8), and it does not fit: Conv2d (0) received the shape (1, 3, 8, 8); "
+            "it takes 1 channels and got 3; make input_size[1] 1",
+        ),
+        (
+            {"input_size": (1, 1, 12, 12)},
+            ValueError,
+            "Linear (4) received the shape (1, 128); it takes 32 features and got 128",
+        ),
+        (
+            {"input_size": (1, 1, 4, 4)},
+            ValueError,
+            "Conv2d (2.2) received the shape (1, 4, 2, 2); its window (3, 3) does not fit; give input_size a larger",
+        ),
+        (
+            {"net": nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(3))},
+            ValueError,
+            "BatchNorm2d (1) received the shape (1, 4, 8, 8); it normalises 3 channels and got 4; set its num_features",
+        ),
+        ({"net": nn.Conv2d(1, 10, 3), "input_size": (1, 8, 8)}, ValueError, "input_size=(1, 8, 8) has 3 numbers: give"),
+        ({"net": nn.Linear(3, 2), "input_size": (3,)}, ValueError, "input_size=(3,) has 1 numbers: give batch and siz"),
+        ({"input_size": (1, 0, 4, 4)}, ValueError, "input_size=0 is too small"),
+        ({"input_size": 8}, TypeError, "input_size=8 is not a sequence"),
+        ({"depth": 0}, ValueError, "depth=0"),
+        ({"depth": 1.5}, TypeError, "depth=1.5"),
+        ({"net": small_net}, TypeError, "net=<function small_net"),
     ],
 )
-def test_an_input_that_does_not_fit_is_explained(size: tuple[int, ...], words: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        layer_summary(small_net(), size)
-    assert words in str(caught.value)
-
-
-def test_batch_norm_with_the_wrong_number_of_channels_is_explained() -> None:
-    with pytest.raises(ValueError, match=r"BatchNorm2d \(1\).* 3 channels and got 4; set its num_features to 4"):
-        layer_summary(nn.Sequential(nn.Conv2d(1, 4, 1), nn.BatchNorm2d(3)), (1, 1, 8, 8))
+def test_what_does_not_fit_or_cannot_be_meant_is_explained(changes: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        layer_summary(**({"net": small_net(), "input_size": (1, 1, 8, 8)} | changes))
 
 
 def test_errors_that_are_not_about_shapes_are_passed_on() -> None:
@@ -233,30 +220,6 @@ def test_lazy_layers_ask_for_a_batch_first() -> None:
     assert layer_summary(net, (1, 1, 8, 8)).total_params == 40
 
 
-@pytest.mark.parametrize(
-    ("arguments", "depth", "error", "words"),
-    [
-        ((small_net(), (1, 1, 8, 8)), 0, ValueError, "depth=0"),
-        ((small_net(), (1, 1, 8, 8)), 1.5, TypeError, "depth=1.5"),
-        (
-            (nn.Conv2d(1, 10, 3), (1, 8, 8)),
-            1,
-            ValueError,
-            r"input_size=\(1, 8, 8\) has 3 numbers: give batch and sizes",
-        ),
-        ((small_net(), 8), 1, TypeError, "input_size=8 is not a sequence"),
-        ((small_net, (1, 1, 8, 8)), 1, TypeError, "net=<function small_net"),
-    ],
-)
-def test_arguments_that_cannot_be_meant(arguments, depth, error, words) -> None:
-    with pytest.raises(error, match=words):
-        layer_summary(*arguments, depth=depth)
-
-
-def test_sizes_may_be_numpy_numbers() -> None:
-    assert layer_summary(small_net(), np.array([1, 1, 8, 8]), depth=np.int64(1)).input_size == (1, 1, 8, 8)
-
-
 def test_activation_bytes_are_what_backward_needs() -> None:
     net = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Linear(20, 5))
     summary = layer_summary(net, (2, 10))
@@ -269,33 +232,29 @@ def test_activation_bytes_are_what_backward_needs() -> None:
             summary.activation_bytes(batch_size)
 
 
+class Doubled(nn.Sequential):
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.cat((X, X), dim=1))
+
+
 def test_activation_bytes_see_concatenation() -> None:
-    class Concatenate(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv = nn.Conv2d(8, 1, 1, bias=False)
-
-        def forward(self, X: torch.Tensor) -> torch.Tensor:
-            return self.conv(torch.cat((X, X), dim=1))
-
-    assert layer_summary(Concatenate(), (1, 4, 6, 6)).activation_bytes(1) == 4 * math.prod((8, 6, 6))
+    summary = layer_summary(Doubled(nn.Conv2d(8, 1, 1, bias=False)), (1, 4, 6, 6))
+    assert summary.activation_bytes(1) == 4 * math.prod((8, 6, 6))
 
 
 def test_plot_draws_two_labelled_panels() -> None:
-    figures = len(plt.get_fignums())
     assert layer_summary(small_net(), (1, 1, 8, 8)).plot() is None
-    assert len(plt.get_fignums()) == figures + 1
+    assert len(plt.get_fignums()) == 1
     parameters, mult_adds = plt.gcf().axes
     assert parameters.get_title("left") + parameters.get_title() == "parameters: 674"
     assert mult_adds.get_title("left") + mult_adds.get_title() == "multiply-adds: 2.96 k"
     names = [tick.get_text() for tick in parameters.get_yticklabels()]
     assert names == ["0 Conv2d", "1 BatchNorm2d", "2 Sequential", "4 Linear"]
     assert [bar.get_width() for bar in mult_adds.patches] == [1440, 8, 1184, 330]
-    plt.close()
 
 
-def test_a_table_prints_under_windows_code_page(tmp_path):
-    code = "from torch import nn; import d2ltorch as d2lt; print(d2lt.layer_summary(nn.Linear(4, 2), (1, 4)))"
-    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
-    assert "-----" in done.stdout.decode("cp1252") and "1×2" in done.stdout.decode("cp1252")
+def test_a_table_prints_under_windows_code_page(monkeypatch) -> None:
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding="cp1252", write_through=True))
+    print(layer_summary(nn.Linear(4, 2), (1, 4)))
+    assert "-----" in output.getvalue().decode("cp1252") and "1×2" in output.getvalue().decode("cp1252")

@@ -17,6 +17,11 @@ from PIL import Image
 pytestmark = pytest.mark.browser
 
 
+def prose(element) -> str:
+    """The words of an element without its code and formulae."""
+    return "".join(t for t in element.strings if not t.find_parents(["code", "pre", "mjx-container", "style"]))
+
+
 def test_links_and_anchors_resolve(site, soup):
     broken, outside = [], set()
     identifiers = {}
@@ -135,6 +140,13 @@ def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
     figures = soup(name).select("[role=figure]")
     assert [figure["aria-labelledby"] for figure in figures] == written
     assert all(figure.find("img") for figure in figures)
+
+
+@pytest.mark.parametrize("name", [*PAGES, *CHINESE])
+def test_a_number_stays_on_one_line_with_its_unit(soup, name):
+    lines = soup(name).select("article :is(p, li, td):not(.cell_output *, [role=listitem] *)")
+    torn = [m[0] for line in lines for m in re.finditer(r".{9}\d ([%×]|MB|GB).{3}|.{9}× \d", prose(line))]
+    assert not torn
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
