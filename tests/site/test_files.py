@@ -159,6 +159,7 @@ def test_figures_have_two_pixels_for_one_and_drawings_turn_dark(soup, name):
     for image, output in zip(shown, outputs):
         picture = Image.open(io.BytesIO(base64.b64decode("".join(output["data"]["image/png"])))).convert("L")
         assert int(image["width"]) == picture.width // (2 if output["metadata"] else 1)
+        assert not image.find_parent("a"), "a figure that is a link stops everybody who goes by the Tab key"
         if "drawing" in image.get("class", []):
             assert sum(picture.histogram()[245:]) > 0.5 * picture.width * picture.height, image["alt"]
     assert len([image for image in shown if "drawing" in image.get("class", [])]) >= 5
