@@ -127,6 +127,7 @@ def test_set_up_comes_first_and_agrees_with_the_configuration(path):
     assert tags(first) == {"setup", "nbval-ignore-output"}
     url = CONFIG["repository"]["url"]
     assert f'%pip install -qqq "git+{url}@v{d2lt.__version__}"' in first.source
+    assert '%config InlineBackend.figure_format = "retina"' in first.source
     kinds = [kind for cell in others for kind in ("setup", "imports", "definition") if kind in tags(cell)]
     assert kinds[:2] == ["imports", "definition"]
     everything = "\n".join(cell.source for cell in read(path).cells)
