@@ -11,10 +11,12 @@ from d2ltorch import training
 
 @pytest.fixture(autouse=True)
 def clean_start(monkeypatch):
-    """Full mode, no earlier Ctrl-C."""
+    """Full mode, no earlier Ctrl-C, matplotlib's own style."""
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
     monkeypatch.setattr(training, "_interrupted_at", float("-inf"))
-    yield
+    with plt.rc_context():
+        plt.rcdefaults()
+        yield
     plt.close("all")
 
 
