@@ -139,9 +139,9 @@ def show_images(
     num_rows = -(-len(pixels) // num_cols)
     width = min(0.87 * scale, 7 / num_cols)  # inches an image
     points = min(12.0, 10 * width / 0.87)
-    if titles is not None:  # a letter is about 0.58 of the font size wide; neighbouring captions must not meet
+    if titles is not None:  # a letter is about 0.64 of the font size wide; neighbouring captions must not meet
         longest = max(len(line) for title in titles for line in str(title).split("\n"))
-        points = max(6.0, min(points, 72 * width / (0.58 * max(1, longest))))
+        points = max(6.0, min(points, 72 * width / (0.64 * max(1, longest))))
     height = width * pixels.shape[2] / pixels.shape[3] + (points * 1.7 / 72 if titles is not None else 0)
     figure, grid = plt.subplots(num_rows, num_cols, figsize=(num_cols * width, num_rows * height), squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
