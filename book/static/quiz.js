@@ -14,7 +14,7 @@ addEventListener("DOMContentLoaded", () => {
   const chinese = document.documentElement.lang.startsWith("zh");
   const hint = make("p", { id: "how-to-answer" }, chinese
     ? "点击一个答案，或用方向键选择后按 Enter。答错了可以再试。"
-    : "Tap or click an answer, or choose with the arrow keys and press Enter. After a wrong answer, try again.");
+    : "Tap or click an answer, or use the arrow keys and Enter. After a wrong answer, try again.");
   const score = make("p", { className: "score", role: "status" });
   let moving = false;
   addEventListener("keydown", (event) => (moving = event.key.startsWith("Arrow")));
