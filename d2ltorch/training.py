@@ -309,7 +309,8 @@ def _make_animator(animator: bool | Animator, num_epochs: int, history: History)
         return None
     if not isinstance(animator, Animator):
         legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
-        xlim = (0.9, max(2, num_epochs) + 0.1)  # the markers at the ends are whole
+        last = max(2, num_epochs)
+        xlim = (1 - 0.02 * last, 1.02 * last)  # the markers at the ends are whole
         animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)
     for epoch in range(len(history)):
         _draw_epoch(animator, history, epoch, "resumed" if len(history) < num_epochs else "")

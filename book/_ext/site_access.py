@@ -6,6 +6,7 @@
 * Entries of the bibliography are items of its list; the role that docutils gives is deprecated.
 * The italic line below a cell's figure, "Figure 3. …", is its caption, with an address, #fig-3.
 * A link to a heading as JupyterLab and GitHub name it, #Looking-inside, leads there on the site, too.
+* No line begins with the punctuation that follows a formula.
 * A number stays on one line with its %, × or MB; the search, which has read the page before, knows nothing of it.
 * A picture without alternative text is a warning, which a strict build turns into an error.
 """
@@ -28,6 +29,14 @@ FOLD = re.compile(
 )
 FOLD_LABELS = {"source": "Code of this figure", "content": "Solution in code", "outputs": "Output"}
 CHINESE = {"Code of this figure": "本图的代码", "Solution in code": "解答（代码）", "Output": "输出", "Code": "代码"}
+PARTS = {  # of solutions in several cells
+    "the builder": "构造函数",
+    "the comparison": "比较",
+    "the shortcut": "捷径",
+    "the sizes": "大小",
+    "the function": "函数",
+    "fooling the plain table": "骗过普通的表",
+}
 UNIT = re.compile(r"(?<=\d) (?=[%×]|[KMG]B\b)|(?<=×) (?=\d)")
 PLAIN_TOKEN = re.compile(r'<span class="(?:n|p|w)">([^<]*)</span>')
 
@@ -44,11 +53,12 @@ EXERCISE = re.compile(
     r"<p>(?=<strong>(?P<number>\d+)\.</strong>)"
     r"|<details>\s*<summary>(?P<solution>Solution|解答)</summary>"
     r"|<summary>(?P<code>Solution in code|解答（代码）)</summary>"
+    r"(?=(?:\s*<[^>]+>)*# ?@title [^<:]*(?:: (?P<part>[^<]+))?)"
 )
 
 
 def name_exercises(body: str) -> str:
-    """Exercises and their solutions have addresses of their own: #exercise-3, #solution-3, "Solution 3 in code"."""
+    """Exercises and solutions have addresses, #exercise-3, #solution-3, or names, "Solution 3 in code: the builder"."""
     number = ""
 
     def name(match: re.Match) -> str:
@@ -59,6 +69,8 @@ def name_exercises(body: str) -> str:
         if match["solution"]:
             return f'<details id="solution-{number}"><summary>{match["solution"]} {number}</summary>'
         words = match["code"].replace("Solution", f"Solution {number}").replace("解答", f"解答 {number}")
+        if match["part"]:
+            words += f"：{PARTS.get(match['part'], match['part'])}" if "解答" in words else f": {match['part']}"
         return f"<summary>{words}</summary>"
 
     before, heading, exercises = body.partition('<section id="exercises">')
@@ -142,11 +154,26 @@ def keep_together(app, doctree) -> None:
             text.parent.replace(text, nodes.Text(together))
 
 
+def keep_signs(app, doctree, docname) -> None:
+    """A browser may break a line on either side of a formula."""
+    if app.builder.format != "html":
+        return
+    for formula in list(doctree.findall(nodes.math)):
+        following = formula.next_node(nodes.Text, descend=False, siblings=True)
+        if following is None or formula.parent.index(formula) + 1 != following.parent.index(following):
+            continue
+        if signs := re.match("[.,;:!?)’”，。；：！？、）]+", following):
+            formula.parent.replace(following, nodes.Text(following[signs.end() :]))
+            pair = (formula.deepcopy(), nodes.Text(signs[0]))
+            formula.replace_self(nodes.inline("", "", *pair, classes=["together"]))
+
+
 def setup(app):
     app.connect("doctree-read", mark_short_cells)
     app.connect("doctree-read", link_headings)
     app.connect("doctree-read", align_numbers)
     app.connect("doctree-read", require_alt)
     app.connect("doctree-read", keep_together, priority=950)
+    app.connect("doctree-resolved", keep_signs)
     app.connect("html-page-context", repair_page, priority=400)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

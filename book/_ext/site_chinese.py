@@ -137,19 +137,6 @@ def close_gaps(text: str) -> str:
     return re.sub(f"(?<={sign}) +| +(?={sign})|(?<={letter}) +(?={letter})", "", text)
 
 
-def keep_signs(app, doctree, docname) -> None:
-    """No line begins with the punctuation that follows a formula: a browser may break on either side of one."""
-    if is_chinese(docname) and app.builder.format == "html":
-        for formula in list(doctree.findall(nodes.math)):
-            following = formula.next_node(nodes.Text, descend=False, siblings=True)
-            if following is None or formula.parent.index(formula) + 1 != following.parent.index(following):
-                continue
-            if signs := re.match("[，。；：！？、）”]+", following):
-                formula.parent.replace(following, nodes.Text(following[signs.end() :]))
-                pair = (formula.deepcopy(), nodes.Text(signs[0]))
-                formula.replace_self(nodes.inline("", "", *pair, classes=["together"]))
-
-
 # ---- what the themes say ---------------------------------------------------------------------------------------------
 
 
@@ -262,7 +249,6 @@ def setup(app):
     app.connect("doctree-read", share_anchors, priority=100)
     app.connect("doctree-read", mark_emphasis)
     app.connect("doctree-resolved", before_writing)
-    app.connect("doctree-resolved", keep_signs)
     app.connect("html-page-context", before_context, priority=1)
     app.connect("html-page-context", adapt, priority=950)
     app.connect("html-collect-pages", search_page)

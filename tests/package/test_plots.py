@@ -13,6 +13,8 @@ import torch
 from matplotlib.figure import Figure
 
 from d2ltorch import Animator, show_images
+from d2ltorch.history import History
+from d2ltorch.training import _make_animator
 
 LEGEND = ["train loss", "test acc"]
 
@@ -94,6 +96,19 @@ def test_the_saved_figure_has_limits_status_and_each_curve_in_its_panel(drawn) -
     assert [line.get_label() for line in right.lines] == ["b", "c"]
     assert left.get_xlim() == right.get_xlim() == (1, 10)
     assert right.get_title("right") == "9 s left"
+
+
+@pytest.mark.parametrize("num_epochs", [1, 3, 10, 100])
+def test_the_markers_of_a_training_are_whole_at_both_ends(drawn, num_epochs) -> None:
+    animator = _make_animator(True, num_epochs, History())
+    for epoch in range(1, num_epochs + 1):
+        animator.add(epoch, (1.0, 0.5, 0.6))
+    with plt.style.context("d2ltorch.book"):
+        panels = drawn(animator)
+    for axes in panels:
+        (first, _), (last, _) = axes.transData.transform([(1, 0), (num_epochs, 0)])
+        radius = max(line.get_markersize() for line in axes.lines) / 2 * axes.figure.dpi / 72
+        assert axes.bbox.x0 + radius <= first and last + radius <= axes.bbox.x1
 
 
 def test_drawing_leaves_random_state_and_pyplot_alone(tmp_path) -> None:

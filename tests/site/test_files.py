@@ -16,6 +16,8 @@ from PIL import Image
 
 pytestmark = pytest.mark.browser
 
+HAN = re.compile("[\u3400-\u9fff]")
+
 
 def prose(element) -> str:
     """The words of an element without its code and formulae."""
@@ -140,6 +142,16 @@ def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
     figures = soup(name).select("[role=figure]")
     assert [figure["aria-labelledby"] for figure in figures] == written
     assert all(figure.find("img") for figure in figures)
+
+
+@pytest.mark.parametrize("name", [*CHAPTERS, *CHINESE_CHAPTERS])
+def test_every_solution_has_a_name_of_its_own(soup, name):
+    """An exercise that is solved in two cells says what each does, in the page's language."""
+    names = [summary.text for summary in soup(name).select("#exercises details > summary")]
+    assert len(names) == len(set(names)) > 8, names
+    parts = [words for words in names if re.search("[:：]", words)]
+    assert all(HAN.search(words.split("：")[-1]) for words in parts) or name in CHAPTERS, parts
+    assert ("in code: the builder" in " ".join(names)) == (name == "chapters/resnet")
 
 
 @pytest.mark.parametrize("name", [*PAGES, *CHINESE])
