@@ -28,6 +28,13 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [cell | {"source": "".join(cell["source"])} for cell in found_cells]
 
 
+def prose(path: Path) -> str:
+    """What a page says: a file in Markdown, or the Markdown cells of a notebook."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(cell["source"] for cell in read(path) if cell["cell_type"] == "markdown")
+
+
 def tags(cell: dict[str, Any]) -> set[str]:
     """The tags of a cell."""
     return set(cell["metadata"].get("tags", []))

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from book import notebooks
+from book.notebooks import prose
 
 HEADING = "## Check yourself"
 LETTERS = "abcd"
@@ -45,11 +45,7 @@ def questions(path: Path) -> list[Question]:
     Raises:
         ValueError: a question that has not the form above; it names page and question.
     """
-    if path.suffix == ".ipynb":
-        text = "\n\n".join(cell["source"] for cell in notebooks.read(path) if cell["cell_type"] == "markdown")
-    else:
-        text = path.read_text(encoding="utf-8")
-    section = text.partition(f"{HEADING}\n")[2].split("\n## ")[0]
+    section = prose(path).partition(f"{HEADING}\n")[2].split("\n## ")[0]
     parts = _QUESTION.split(section)[1:]
     return [_read(path.stem, *parts[i : i + 3]) for i in range(0, len(parts), 3)]
 

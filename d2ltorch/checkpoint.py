@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +49,7 @@ class Run:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
         state = dict(zip(PARTS, (*values, self.scaler.state_dict(), torch.get_rng_state(), cuda)))
         try:
-            write_atomically(self.path, lambda file: torch.save(_plain(state), file))
+            write_atomically(self.path, lambda file: torch.save(state, file))
         except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
             problem = f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error})"
             cure = "Make room, or name a file elsewhere: the network keeps its weights, this error's history the epochs"
@@ -122,15 +121,6 @@ def _describe(weights: dict[str, Tensor]) -> dict[str, str]:
     return {key: f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" for key, value in weights.items()}
 
 
-def _plain(value: Any) -> Any:
-    """``value`` with NumPy's scalars as Python's own, the only ones that a safe load takes back."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
-    return type(value)(_plain(entry) for entry in value) if isinstance(value, (list, tuple)) else value
-
-
 def describe_run(run, train_iter, test_iter, num_epochs, schedule, augment, device) -> dict[str, Any]:
     """What decides a run, and what a reader wants to know of it."""
     return {
@@ -140,7 +130,7 @@ def describe_run(run, train_iter, test_iter, num_epochs, schedule, augment, devi
         "tested_on": None if test_iter is None else f"{test_iter.num_examples} of {test_iter.source}",
         "resize": train_iter.resize,
         "batch_size": train_iter.batch_size,
-        "optimizer": re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(repr(run.optimizer).split())),
+        "optimizer": " ".join(repr(run.optimizer).split()),
         "schedule": f"{_name(schedule)} over {num_epochs} epochs" if schedule else "constant",
         "augment": _name(augment) if augment else "none",
         "device": device.type,

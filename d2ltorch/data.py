@@ -51,40 +51,37 @@ def load_data_fashion_mnist(
 
     Returns:
         Iterators over the training images (shuffled anew in every pass) and the test images (in order). Their
-        ``source`` is ``"Fashion-MNIST"`` for the whole published set only, and says what else they are.
+        ``source`` is ``"Fashion-MNIST"`` for all of it only, and says which part they are.
 
     Raises:
-        DataError: a file is damaged or holds something else, or the downloaded data cannot be stored.
+        DataError: a file is damaged or not the published one, or the downloaded data cannot be stored.
         TypeError, ValueError: an argument that cannot be meant.
     """
     wanted = {"num_train": num_train, "num_test": num_test}
     counts = [None if number is None else whole_number(name, number, 1) for name, number in wanted.items()]
     folder, device = data_folder(root), usable_device(device)
-    splits, name, totals = _find_splits(folder)
+    splits = _find_splits(folder)
     if is_quick():
         counts = [min(count or most, most) for count, most in zip(counts, QUICK)]
     iterators = []
-    for (images, labels), count, total, shuffle in zip(splits, counts, totals, (True, False)):
+    for (images, labels), count, total, shuffle in zip(splits, counts, NUM_IMAGES, (True, False)):
         images, labels = images[:count].to(device), labels[:count]
-        source = name + ", quick mode" * is_quick()
+        source = "Fashion-MNIST" + ", quick mode" * is_quick()
         if len(labels) < total:
             source += f"{':' if is_quick() else ','} first {len(labels):,} of {total:,}"
         iterators.append(DataIter(images, labels, batch_size, resize=resize, shuffle=shuffle, source=source))
     return iterators[0], iterators[1]
 
 
-def _find_splits(folder: Path) -> tuple[Splits, str, tuple[int, int]]:
-    """The images that there are, what to call them, and how many there are of each split in what they come from."""
+def _find_splits(folder: Path) -> Splits:
+    """All images that there are."""
     if is_quick():
-        return read_sample(), "Fashion-MNIST", NUM_IMAGES
+        return read_sample()
     try:
-        splits, is_published = read_files(folder)
+        return read_files(folder)
     except Unreachable as reason:
         print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
-        splits, is_published = read_sample(), True
-    if is_published:
-        return splits, "Fashion-MNIST", NUM_IMAGES
-    return splits, f"images of {folder}, not the published set", (len(splits[0][1]), len(splits[1][1]))
+        return read_sample()
 
 
 class DataIter:

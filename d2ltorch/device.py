@@ -60,25 +60,21 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     return torch.device(device)
 
 
-def report_setup(device: torch.device, *, minutes_t4: float | None = None, minutes_cpu: float) -> None:
-    """Print versions, the device, the time that a chapter takes on it and, without a GPU, how to get one.
+def report_setup(device: torch.device, *, minutes_cpu: float) -> None:
+    """Print versions, the device and, without a GPU, the time that a chapter takes and how to get one.
 
     Args:
         device: where the chapter will run, as ``try_gpu()`` returns it.
-        minutes_t4: the chapter's time on Colab's free T4, in minutes; None where it was not measured.
-        minutes_cpu: its time on two CPU cores that multiply bfloat16, in minutes.
+        minutes_cpu: the chapter's time on two CPU cores that multiply bfloat16, in minutes.
     """
     from . import __version__, torchvision
 
     versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}, d2ltorch {__version__}"
     print(f"Python {platform.python_version()}, {versions}\nDevice: {device_name(device)}")
     if device.type != "cpu":
-        if minutes_t4 is not None:
-            print(f"Running every cell takes about {minutes_t4:g} min on a T4.")
         return
     print(f"Running every cell takes about {minutes_cpu:g} min on two CPU cores.")
-    faster = "" if minutes_t4 is None else f"; with one (T4) it takes about {minutes_t4:g} min"
-    print(f"No GPU is attached{faster}. In Colab: Runtime > Change runtime type > T4 GPU.")
+    print("No GPU is attached. In Colab: Runtime > Change runtime type > T4 GPU.")
     if minutes_cpu >= 10 and not cpu_multiplies_bfloat16():
         print("This CPU has no bfloat16 instructions, which those minutes count on: expect several times as long.")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -44,18 +43,15 @@ class Animator:
         ipython = sys.modules.get("IPython")  # which is not imported for this question
         self._in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
-    def add(self, x: float, ys: Any, *, status: str | None = None) -> None:
+    def add(self, x: float, ys: Iterable[Any], *, status: str | None = None) -> None:
         """Append a point to each curve and draw; outside a notebook, print a line.
 
         Args:
             x: the common abscissa, usually the epoch.
-            ys: one number, or one a curve; None leaves that curve as it is.
+            ys: a number for each curve; None leaves that curve as it is.
             status: a remark in the upper right corner, such as "2 min left".
         """
-        try:
-            values = list(ys)
-        except TypeError:  # one number, one tensor, or None
-            values = [ys]
+        values = list(ys)
         fits = not self.legend or len(values) <= len(self.legend)
         require(fits, ValueError, f"ys has {len(values)} values but legend is {self.legend}")
         self.curves += [([], []) for _ in range(len(values) - len(self.curves))]
@@ -71,10 +67,6 @@ class Animator:
             parts = [f"{name} {value:.4g}" for name, value in zip(names, values) if value is not None]
             remark = f" ({self.status})" if self.status else ""
             print(f"{self.xlabel or 'x'} {x:g}: {', '.join(parts)}{remark}", flush=True)
-
-    def save(self, path: str | Path) -> None:
-        """Write the figure to ``path``; the suffix picks the format."""
-        self._draw().savefig(path)
 
     def _show(self) -> None:
         from IPython.display import Image, display

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,8 +30,6 @@ EXAMPLES = {
     "schedule": "lambda progress: 1 - progress",
     "augment": "lambda X: X.flip(3)",
 }
-INTERRUPT_AGAIN_SECONDS = 60  # a second Ctrl-C within them stops "run all" and a sweep, too
-_interrupted_at = float("-inf")
 
 
 def train(
@@ -47,7 +46,7 @@ def train(
     label_smoothing: float = 0.0,
     precision: str = "auto",
     checkpoint: str | Path | None = None,
-    animator: bool | Animator = True,
+    animator: bool = True,
 ) -> History:
     """Train a classifier by cross-entropy and minibatch SGD; return losses and accuracies, a row an epoch.
 
@@ -70,8 +69,8 @@ def train(
         animator: True plots while training in a notebook and prints a line an epoch elsewhere; False is silent.
 
     Returns:
-        The ``History``. Interrupted from the keyboard, the epochs finished so far; with none finished, or interrupted
-        again within a minute, the ``KeyboardInterrupt`` is raised.
+        The ``History``. Interrupted from the keyboard, the epochs finished so far; with none finished, the
+        ``KeyboardInterrupt`` is raised, which stops a notebook or a sweep, too.
 
     Raises:
         ValueError, TypeError: an argument that does not fit, by name and value.
@@ -93,8 +92,7 @@ def train(
     for name, function in {"optimizer": optimizer, "schedule": schedule, "augment": augment}.items():
         usable = function is None or callable(function)
         require(usable, TypeError, f"{name}={function!r} is not a function: give one such as {EXAMPLES[name]}")
-    is_switch = isinstance(animator, (bool, Animator))
-    require(is_switch, TypeError, f"animator={animator!r}: give True, False or a d2lt.Animator(...)")
+    require(isinstance(animator, bool), TypeError, f"animator={animator!r} is neither True nor False")
     device = train_iter.device if device is None else usable_device(device)
     precision = choose_precision(precision, device, net)
     if device.type == "cpu":
@@ -111,7 +109,7 @@ def train(
     run.history.meta |= {"loss": loss, "precision": precision, "lr": lr}
     run.history.meta |= describe_run(run, train_iter, test_iter, num_epochs, schedule, augment, device)
     run.resume(num_epochs)
-    plot, epoch = _make_animator(animator, num_epochs, run.history), len(run.history)
+    plot, epoch = _make_animator(num_epochs, run.history) if animator else None, len(run.history)
     try:
         for epoch in range(len(run.history), num_epochs):
             started = time.perf_counter()
@@ -224,6 +222,7 @@ def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Op
     require(not strange, ValueError, f"optimizer holds {strange} parameters that are not net's: write {example}")
     largest = max(float(group["lr"]) for group in made.param_groups)
     for group in made.param_groups:
+        group |= {key: value.item() for key, value in group.items() if isinstance(value, np.generic)}  # to be saved
         group["lr"] = group["initial_lr"] = lr * (float(group["lr"]) / largest if largest else 1.0)
     return made
 
@@ -294,24 +293,19 @@ def _memory_format(net: nn.Module, device: torch.device) -> torch.memory_format:
 
 
 def _return_from_interrupt(finished: int, epoch: int, num_epochs: int) -> None:
-    """Say what the history and the weights hold; raise again what should stop more than this training."""
-    global _interrupted_at
-    previous, _interrupted_at = _interrupted_at, time.monotonic()
-    if finished == 0 or _interrupted_at - previous < INTERRUPT_AGAIN_SECONDS:
+    """Say what the history and the weights hold; raise again where there is nothing to return."""
+    if finished == 0:
         raise KeyboardInterrupt(f"in epoch {epoch + 1} of {num_epochs}")
     middle = f"; the weights are in the middle of epoch {epoch + 1}"
     weights = middle if epoch == finished else ", and so have the weights"
     print(f"Interrupted in epoch {epoch + 1} of {num_epochs}: the history has the {finished} finished{weights}.")
 
 
-def _make_animator(animator: bool | Animator, num_epochs: int, history: History) -> Animator | None:
-    if not animator:
-        return None
-    if not isinstance(animator, Animator):
-        legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
-        last = max(2, num_epochs)
-        xlim = (1 - 0.02 * last, 1.02 * last)  # the markers at the ends are whole
-        animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)
+def _make_animator(num_epochs: int, history: History) -> Animator:
+    legend, panels = ["train loss", "train acc", "test acc"], [0, 1, 1]
+    last = max(2, num_epochs)
+    xlim = (1 - 0.02 * last, 1.02 * last)  # the markers at the ends are whole
+    animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], legend=legend, panels=panels, xlim=xlim)
     for epoch in range(len(history)):
         _draw_epoch(animator, history, epoch, "resumed" if len(history) < num_epochs else "")
     return animator

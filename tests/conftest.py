@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -61,8 +64,23 @@ def idx_files(num_train: int = 50, num_test: int = 120, seed: int = 0) -> dict[s
     return files
 
 
+def archive(content: bytes) -> bytes:
+    """A gzip file of ``content``, always the same."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.fixture
-def small_root(tmp_path) -> Path:
+def small_set(monkeypatch) -> None:
+    """The four small files are the published ones."""
+    from d2ltorch import download
+
+    files = idx_files().items()
+    sums = {name: (hashlib.md5(archive(content)).hexdigest(), zlib.crc32(content)) for name, content in files}
+    monkeypatch.setattr(download, "PUBLISHED", sums)
+
+
+@pytest.fixture
+def small_root(tmp_path, small_set) -> Path:
     """A data folder of 50 training and 120 test images."""
     raw = tmp_path / "data" / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)

@@ -262,12 +262,15 @@ def _tuning() -> str:
 
 def _ablation() -> str:
     """What each part of the modern recipe is worth, from ``ablation.jsonl``."""
-    table = page_ablation.table(ledger.load(ABLATION))
-    if not table:
+    records = ledger.load(ABLATION)
+    titles = {"batch_norm": "batch-norm LeNet", "densenet": "DenseNet"}
+    tables = [page_ablation.table(ledger.select(records, network=name), title) for name, title in titles.items()]
+    if not any(tables):
         return ""
     return (
-        "## What each part of it is worth\n\nThe whole recipe on the batch-norm LeNet, and the recipe without one part, judged by the "
-        "5,000 images held out (`python -m book.results.ablate`); the difference is taken seed by seed.\n\n" + table
+        "## What each part of it is worth\n\nThe whole recipe, and the recipe without one part, judged by the 5,000 images held out "
+        "(`python -m book.results.ablate`); the difference is taken seed by seed.\n\n"
+        + "\n\n".join(filter(None, tables))
     )
 
 

@@ -12,14 +12,17 @@ WORDS = {  # by the part that ``ablate.py`` takes away
     "label smoothing": "no label smoothing",
     "weight decay": "no weight decay",
     "plain images": "images shifted and mirrored, which this network's recipe leaves out",
+    "augmentation": "images as they are",
+    "shifts": "images mirrored and not shifted",
 }
 
 
-def table(records: list[dict]) -> str:
+def table(records: list[dict], title: str) -> str:
     """Markdown: a row for each variant with held-out accuracy and its difference from the whole recipe, seed by seed.
 
     Args:
-        records: lines of ``ablation.jsonl``; the longest trainings of each variant that the whole recipe has, too, count.
+        title: the network in words.
+        records: its lines of ``ablation.jsonl``; the longest trainings of each variant that the whole recipe has, too, count.
 
     Returns:
         The table, or an empty string without records.
@@ -36,7 +39,7 @@ def table(records: list[dict]) -> str:
             accuracies.setdefault(record["removed"], {})[record["seed"]] = record["held_out_acc"][-1]
     whole = accuracies["nothing"]
     lines = [
-        f"| batch-norm LeNet, {seen // images} epochs of {images:,} images | held-out accuracy | difference |",
+        f"| {title}, {seen // images} epochs of {images:,} images | held-out accuracy | difference |",
         "|---|---|---|",
     ]
     for removed, words in WORDS.items():

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
-from book.notebooks import CHAPTERS, definitions
+from book.notebooks import definitions
 from d2ltorch.history import write_atomically  # before torchvision, whose import d2ltorch repairs beside a CPU's torch
 
 # isort: split
@@ -69,10 +69,10 @@ def chapter_networks(chapter: str) -> dict[str, partial]:
 
     Whatever else a builder needs is the chapter's own variable of that name, such as ``conv_arch`` for ``vgg``.
     """
-    chapters = sorted(path.stem for path in CHAPTERS.glob("*.ipynb"))
-    if chapter not in chapters:
-        raise SystemExit(f"--chapter {chapter}: there is no such chapter; there are {', '.join(chapters)}")
-    namespace, networks = definitions(chapter), {}
+    try:
+        namespace, networks = definitions(chapter), {}
+    except ValueError as error:
+        raise SystemExit(f"--{error}") from None
     for name, builder in namespace.items():
         parameters = inspect.signature(builder).parameters if inspect.isfunction(builder) else {}
         needed = [need for need, parameter in parameters.items() if parameter.default is parameter.empty]

@@ -9,6 +9,8 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -138,16 +140,22 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="print which check caught which mistake")
     options = parser.parse_args()
     bad, plan = 0, course.read(options.course)
-    for week in plan.pick(" ".join(options.weeks)):
-        problems = check_week(week, verbose=options.verbose, private=options.private)
-        if options.kernel:
-            from book.teaching import acceptance  # nbgrader is in .venv-class only
-
-            problems += acceptance.check_with_nbgrader(week, plan, options.private)
-        bad += len(problems)
-        print(f"{week.name}: {week.points} points, {len(weeks.mistakes(week.name))} planted mistakes,", end=" ")
-        print("in order" if not problems else f"{len(problems)} problems", *problems, sep="\n  - ")
+    chosen = plan.pick(" ".join(options.weeks))
+    with ProcessPoolExecutor(1 if options.verbose else 2) as pool:  # what two weeks print would get mixed up
+        for week, problems in zip(chosen, pool.map(partial(_check, plan=plan, options=options), chosen)):
+            bad += len(problems)
+            print(f"{week.name}: {week.points} points, {len(weeks.mistakes(week.name))} planted mistakes,", end=" ")
+            print("in order" if not problems else f"{len(problems)} problems", *problems, sep="\n  - ", flush=True)
     sys.exit(bool(bad))
+
+
+def _check(week: course.Week, plan: course.Course, options: argparse.Namespace) -> list[str]:
+    problems = check_week(week, verbose=options.verbose, private=options.private)
+    if options.kernel:
+        from book.teaching import acceptance  # nbgrader is in .venv-class only
+
+        problems += acceptance.check_with_nbgrader(week, plan, options.private)
+    return problems
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from book.notebooks import CHAPTERS, cells
+from book.notebooks import CHAPTERS, prose
 from book.teaching import course, weeks
 
 READINGS = 2  # of a chapter's references
@@ -70,10 +70,10 @@ def _title(plan: course.Course, name: str) -> str:
 
 
 def _readings(name: str) -> str:
-    if not (CHAPTERS / f"{name}.ipynb").is_file():
+    chapter = CHAPTERS / f"{name}.ipynb"
+    if not chapter.is_file():
         return "<p>Read: the placement page.</p>"
-    sources = "\n\n".join(cell["source"] for cell in cells(name) if cell["cell_type"] == "markdown")
-    references = re.findall(r"^- (.+)$", sources.partition("## References")[2], re.MULTILINE)[:READINGS]
+    references = re.findall(r"^- (.+)$", prose(chapter).partition("## References")[2], re.MULTILINE)[:READINGS]
     items = [f"The chapter, `chapters/{name}.ipynb`", *references]
     return "<p>Read:</p><ul>" + "".join(f"<li>{_html(item)}</li>" for item in items) + "</ul>"
 

@@ -2,14 +2,15 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
-from torch import nn
 
 from book.networks import NETWORKS
 from book.notebooks import CHAPTERS, ROOT, cells, definitions, num_params
-from d2ltorch import torchvision
 
 __all__ = ["CHAPTERS", "NAMES", "PARAMETERS", "ROOT", "cells", "definitions", "num_params"]
 NAMES = tuple(NETWORKS)  # in the book's order
@@ -25,13 +26,13 @@ PARAMETERS = {
 }
 
 
-def made(chapter: str, call: str, device: str = "meta") -> nn.Module:
-    """What ``call`` makes of the chapter's definitions and torchvision; on ``meta`` it has shapes and no numbers."""
+def made(chapter: str, make: Callable[[SimpleNamespace], Any], device: str = "meta") -> Any:
+    """What ``make`` makes of the chapter's definitions; on ``meta`` it has shapes and no numbers."""
     with torch.device(device):
-        return eval(call, definitions(chapter) | {"models": torchvision.models, "nn": nn})
+        return make(SimpleNamespace(**definitions(chapter)))
 
 
-def state_of(net: nn.Module) -> dict[str, torch.Tensor]:
+def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A copy of the network's parameters and buffers, to compare with later."""
     return {name: value.clone() for name, value in net.state_dict().items()}
 

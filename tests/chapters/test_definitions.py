@@ -27,6 +27,7 @@ VGG16 = ", ".join(["3/1+1, 3/1+1, max 2/2+0"] * 2 + ["3/1+1, 3/1+1, 3/1+1, max 2
 NIN = "11/4+0, max 3/2+0, 5/1+2, max 3/2+0, 3/1+1, max 3/2+0, 3/1+1"  # AlexNet's windows
 NIN_CIFAR = "5/1+2, max 3/2+1, 5/1+2, avg 3/2+1, 3/1+1"  # as its authors released it
 SMALL_NIN = "5/2+2, max 2/2+0, 3/1+1, max 2/2+0"  # 28×28 pixels to 3×3
+BLOCK_3A = (192, 64, (96, 128), (16, 32), 32)  # Szegedy et al. (2015), table 1
 INCEPTION = "3/1+1, 5/1+2, max 3/1+1"  # Szegedy et al. (2015), figure 2b: the size stays
 STEM = "7/2+3, max 3/2+1"  # the same paper's table 1, and He et al. (2016), table 1
 GOOGLENET = ", ".join(
@@ -46,79 +47,86 @@ def small_resnet(depth: int) -> str:
     return ", ".join(["3/2+1", *["3/1+1"] * 2 * n, *["3/2+1", *["3/1+1"] * (2 * n - 1)] * 2])
 
 
-# What makes a network or a block of a chapter, the shape of an image and of an answer, the number of parameters, kernel
-# / stride + padding of each window in order, and what stands between the layers with weights.
+# What makes a network or a block of a chapter's definitions ``c``, the shape of an image and of an answer, the number
+# of parameters, kernel / stride + padding of each window in order, and what stands between the layers with weights.
 MADE = {
     "lenet": [
-        ("lenet()", (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
-        ("lenet(3, 100, nn.ReLU, nn.MaxPool2d)", (3, 28, 28), (100,), 69_656, LENET.replace("avg", "max"), "4 ReLU"),
-        ("dense_network(28)", (1, 28, 28), (10,), 105_214, "", "2 ReLU"),
-        ("lenet_for(56)", (1, 56, 56), (10,), 290_186, LENET, "4 ReLU"),
-        ("lenet_for(112, averaged=True)", (1, 112, 112), (10,), 61_706, "5/1+2, avg 2/2+0, 5/1+0", "4 ReLU"),
-        ("same_maps(28)", (1, 28, 28), (4704,), 3_692_640, "", ""),
+        (lambda c: c.lenet(), (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
+        (lambda c: c.lenet(3, 100, nn.ReLU, nn.MaxPool2d), (3, 28, 28), (100,), 69_656,
+         LENET.replace("avg", "max"), "4 ReLU"),
+        (lambda c: c.dense_network(28), (1, 28, 28), (10,), 105_214, "", "2 ReLU"),
+        (lambda c: c.lenet_for(56), (1, 56, 56), (10,), 290_186, LENET, "4 ReLU"),
+        (lambda c: c.lenet_for(112, averaged=True), (1, 112, 112), (10,), 61_706, "5/1+2, avg 2/2+0, 5/1+0", "4 ReLU"),
+        (lambda c: c.same_maps(28), (1, 28, 28), (4704,), 3_692_640, "", ""),
     ],
     "alexnet": [
-        ("alexnet()", (1, 224, 224), (10,), 46_764_746, f"11/4+1, {ALEXNET}", HALF),
-        ("alexnet(3, 1000)", (3, 193, 193), (1000,), 50_844_008, f"11/4+1, {ALEXNET}", HALF),
-        ("small_alexnet()", (1, 65, 65), (10,), 536_250, f"11/4+1, {ALEXNET}", HALF),
-        ("alexnet_torchvision()", (3, 224, 224), (1000,), 61_100_840, f"11/4+2, {ALEXNET}", HALF),
-        ("alexnet_paper()", (3, 224, 224), (1000,), 60_965_224, f"11/4+2, {ALEXNET}", PAPER_HALF),
+        (lambda c: c.alexnet(), (1, 224, 224), (10,), 46_764_746, f"11/4+1, {ALEXNET}", HALF),
+        (lambda c: c.alexnet(3, 1000), (3, 193, 193), (1000,), 50_844_008, f"11/4+1, {ALEXNET}", HALF),
+        (lambda c: c.small_alexnet(), (1, 65, 65), (10,), 536_250, f"11/4+1, {ALEXNET}", HALF),
+        (lambda c: c.alexnet_torchvision(), (3, 224, 224), (1000,), 61_100_840, f"11/4+2, {ALEXNET}", HALF),
+        (lambda c: c.alexnet_paper(), (3, 224, 224), (1000,), 60_965_224, f"11/4+2, {ALEXNET}", PAPER_HALF),
     ],
     "vgg": [
-        ("vgg(conv_arch)", (1, 224, 224), (10,), 128_806_154, VGG11, "10 ReLU, 2 Dropout 0.5"),
-        ("vgg(quarter_arch)", (1, 224, 224), (10,), 43_093_322, VGG11, "10 ReLU, 2 Dropout 0.5"),
-        ("vgg(eighth_arch, 3, 7, 96, 512)", (3, 96, 96), (7,), 706_231, VGG11, "10 ReLU, 2 Dropout 0.5"),
-        ("vgg(vgg_configurations['vgg16'], 3, 1000)", (3, 224, 224), (1000,), 138_357_544, VGG16,
+        (lambda c: c.vgg(c.conv_arch), (1, 224, 224), (10,), 128_806_154, VGG11, "10 ReLU, 2 Dropout 0.5"),
+        (lambda c: c.vgg(c.quarter_arch), (1, 224, 224), (10,), 43_093_322, VGG11, "10 ReLU, 2 Dropout 0.5"),
+        (lambda c: c.vgg(c.eighth_arch, 3, 7, 96, 512), (3, 96, 96), (7,), 706_231, VGG11, "10 ReLU, 2 Dropout 0.5"),
+        (lambda c: c.vgg(c.vgg_configurations["vgg16"], 3, 1000), (3, 224, 224), (1000,), 138_357_544, VGG16,
          "15 ReLU, 2 Dropout 0.5"),
-        ("vgg_block(3, 4, 8)", (4, 10, 10), (8, 5, 5), 1_464, "3/1+1, 3/1+1, 3/1+1, max 2/2+0", "3 ReLU"),
-        ("window_net((5,))", (1, 28, 28), (10,), 26_434, "3/1+1, max 2/2+0, 5/1+2, max 2/2+0", "2 ReLU"),
-        ("window_net((3, 3))", (1, 28, 28), (10,), 22_426, "3/1+1, max 2/2+0, 3/1+1, 3/1+1, max 2/2+0", "3 ReLU"),
+        (lambda c: c.vgg_block(3, 4, 8), (4, 10, 10), (8, 5, 5), 1_464, "3/1+1, 3/1+1, 3/1+1, max 2/2+0", "3 ReLU"),
+        (lambda c: c.window_net((5,)), (1, 28, 28), (10,), 26_434, "3/1+1, max 2/2+0, 5/1+2, max 2/2+0", "2 ReLU"),
+        (lambda c: c.window_net((3, 3)), (1, 28, 28), (10,), 22_426, "3/1+1, max 2/2+0, 3/1+1, 3/1+1, max 2/2+0",
+         "3 ReLU"),
     ],
     "nin": [
-        ("nin()", (1, 67, 67), (10,), 1_992_166, NIN, "11 ReLU, 1 Dropout 0.5"),  # Lin et al. (2014), 4.1: half
-        ("nin_block(2, 3, 1)", (2, 4, 4), (3, 4, 4), 33, "", "3 ReLU"),
-        ("nin_cifar()", (3, 32, 32), (10,), 966_986, NIN_CIFAR, "8 ReLU, 2 Dropout 0.5"),
-        ("three_blocks(16, 32, 2)", (1, 28, 28), (10,), 18_346, f"{SMALL_NIN}, 3/1+1", "8 ReLU"),
-        ("three_blocks(16, 32, 0)", (1, 28, 28), (10,), 7_946, f"{SMALL_NIN}, 3/1+1", "2 ReLU"),
-        ("three_blocks(28, 52, 0)", (1, 28, 28), (10,), 18_574, f"{SMALL_NIN}, 3/1+1", "2 ReLU"),
-        ("three_blocks(16, 32, 2, last_width=10)", (1, 28, 28), (10,), 10_822, f"{SMALL_NIN}, 3/1+1", "8 ReLU"),
-        ("small_nin()", (1, 28, 28), (10,), 10_822, f"{SMALL_NIN}, 3/1+1", "8 ReLU"),
-        ("small_average(0.5)", (1, 28, 28), (10,), 18_346, f"{SMALL_NIN}, 3/1+1", "8 ReLU, 1 Dropout 0.5"),
-        ("small_dense(0.5)", (1, 28, 28), (10,), 160_810, SMALL_NIN, "7 ReLU, 1 Dropout 0.5"),
+        (lambda c: c.nin(), (1, 67, 67), (10,), 1_992_166, NIN,
+         "11 ReLU, 1 Dropout 0.5"),  # Lin et al. (2014), 4.1: half
+        (lambda c: c.nin_block(2, 3, 1), (2, 4, 4), (3, 4, 4), 33, "", "3 ReLU"),
+        (lambda c: c.nin_cifar(), (3, 32, 32), (10,), 966_986, NIN_CIFAR, "8 ReLU, 2 Dropout 0.5"),
+        (lambda c: c.three_blocks(16, 32, 2), (1, 28, 28), (10,), 18_346, f"{SMALL_NIN}, 3/1+1", "8 ReLU"),
+        (lambda c: c.three_blocks(16, 32, 0), (1, 28, 28), (10,), 7_946, f"{SMALL_NIN}, 3/1+1", "2 ReLU"),
+        (lambda c: c.three_blocks(28, 52, 0), (1, 28, 28), (10,), 18_574, f"{SMALL_NIN}, 3/1+1", "2 ReLU"),
+        (lambda c: c.three_blocks(16, 32, 2, last_width=10), (1, 28, 28), (10,), 10_822, f"{SMALL_NIN}, 3/1+1",
+         "8 ReLU"),
+        (lambda c: c.small_nin(), (1, 28, 28), (10,), 10_822, f"{SMALL_NIN}, 3/1+1", "8 ReLU"),
+        (lambda c: c.small_average(0.5), (1, 28, 28), (10,), 18_346, f"{SMALL_NIN}, 3/1+1", "8 ReLU, 1 Dropout 0.5"),
+        (lambda c: c.small_dense(0.5), (1, 28, 28), (10,), 160_810, SMALL_NIN, "7 ReLU, 1 Dropout 0.5"),
     ],
     "googlenet": [
-        ("googlenet()", (1, 1, 1), (10,), 5_977_530, GOOGLENET, "57 ReLU"),
-        ("googlenet(3, 7, conv=conv_bn_relu, dropout=0.4)", (3, 96, 96), (7,), 5_988_007, GOOGLENET,
+        (lambda c: c.googlenet(), (1, 1, 1), (10,), 5_977_530, GOOGLENET, "57 ReLU"),
+        (lambda c: c.googlenet(3, 7, conv=c.conv_bn_relu, dropout=0.4), (3, 96, 96), (7,), 5_988_007, GOOGLENET,
          "57 ReLU, 1 Dropout 0.4"),
-        ("Inception(*block_3a)", (192, 28, 28), (256, 28, 28), 163_696, INCEPTION, "6 ReLU"),
-        ("FactorisedInception(*block_3a)", (192, 28, 28), (256, 28, 28), 165_152, FACTORISED, "7 ReLU"),
-        ("AsymmetricInception(*block_3a)", (192, 28, 28), (256, 28, 28), 200_448, ASYMMETRIC, "10 ReLU"),
-        ("ResidualInception(*block_3a)", (192, 28, 28), (192, 28, 28), 213_408, INCEPTION, "6 ReLU"),
-        ("two_blocks(Inception, 8, lambda row: row[0] + row[1][1] + row[2][1] + row[3])", (1, 32, 32), (10,), 48_066,
+        (lambda c: c.Inception(*BLOCK_3A), (192, 28, 28), (256, 28, 28), 163_696, INCEPTION, "6 ReLU"),
+        (lambda c: c.FactorisedInception(*BLOCK_3A), (192, 28, 28), (256, 28, 28), 165_152, FACTORISED, "7 ReLU"),
+        (lambda c: c.AsymmetricInception(*BLOCK_3A), (192, 28, 28), (256, 28, 28), 200_448, ASYMMETRIC, "10 ReLU"),
+        (lambda c: c.ResidualInception(*BLOCK_3A), (192, 28, 28), (192, 28, 28), 213_408, INCEPTION, "6 ReLU"),
+        (lambda c: c.two_blocks(c.Inception, 8, lambda row: row[0] + row[1][1] + row[2][1] + row[3]), (1, 32, 32),
+         (10,), 48_066,
          f"3/2+1, {INCEPTION}, max 3/2+1, {INCEPTION}", "13 ReLU, 1 Dropout 0.0"),
-        ("five_blocks('average')", (1, 32, 32), (10,), 93_336, FIVE_BLOCKS, "31 ReLU"),
-        ("five_blocks('dense')", (1, 32, 32), (10,), 107_736, FIVE_BLOCKS, "31 ReLU"),
+        (lambda c: c.five_blocks("average"), (1, 32, 32), (10,), 93_336, FIVE_BLOCKS, "31 ReLU"),
+        (lambda c: c.five_blocks("dense"), (1, 32, 32), (10,), 107_736, FIVE_BLOCKS, "31 ReLU"),
     ],
     "batch_norm": [
-        ("lenet_bn(3, 7)", (3, 28, 28), (7,), 62_203, LENET, "4 Sigmoid"),
-        ("lenet_bn_torch()", (1, 28, 28), (10,), 62_158, LENET, "4 Sigmoid"),
-        ("without_norm(lenet_bn())", (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
-        ("without_norm(lenet_bn_torch())", (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
-        ("with_group_norm(lenet_bn_torch())", (1, 28, 28), (10,), 62_158, LENET, "4 GroupNorm, 4 Sigmoid"),
+        (lambda c: c.lenet_bn(3, 7), (3, 28, 28), (7,), 62_203, LENET, "4 Sigmoid"),
+        (lambda c: c.lenet_bn_torch(), (1, 28, 28), (10,), 62_158, LENET, "4 Sigmoid"),
+        (lambda c: c.without_norm(c.lenet_bn()), (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
+        (lambda c: c.without_norm(c.lenet_bn_torch()), (1, 28, 28), (10,), 61_706, LENET, "4 Sigmoid"),
+        (lambda c: c.with_group_norm(c.lenet_bn_torch()), (1, 28, 28), (10,), 62_158, LENET, "4 GroupNorm, 4 Sigmoid"),
     ],
     "resnet": [  # whose blocks call ``F.relu``; with option A 0.27 and 0.85 million, as in the paper's table 6
-        ("resnet18()", (1, 96, 96), (10,), 11_175_370, RESNET18, "1 ReLU"),
-        ("small_resnet(20)", (1, 28, 28), (10,), 68_642, small_resnet(20), "1 ReLU"),
-        ("small_resnet(56, PlainBlock)", (1, 28, 28), (10,), 214_402, small_resnet(56), "1 ReLU"),
-        ("small_resnet(20, ResidualA, 16, 3)", (3, 28, 28), (10,), 269_722, small_resnet(20), "1 ReLU, 9 PadShortcut"),
-        ("small_resnet(56, ResidualA, 16, 3)", (3, 28, 28), (10,), 853_018, small_resnet(56), "1 ReLU, 27 PadShortcut"),
+        (lambda c: c.resnet18(), (1, 96, 96), (10,), 11_175_370, RESNET18, "1 ReLU"),
+        (lambda c: c.small_resnet(20), (1, 28, 28), (10,), 68_642, small_resnet(20), "1 ReLU"),
+        (lambda c: c.small_resnet(56, c.PlainBlock), (1, 28, 28), (10,), 214_402, small_resnet(56), "1 ReLU"),
+        (lambda c: c.small_resnet(20, c.ResidualA, 16, 3), (3, 28, 28), (10,), 269_722, small_resnet(20),
+         "1 ReLU, 9 PadShortcut"),
+        (lambda c: c.small_resnet(56, c.ResidualA, 16, 3), (3, 28, 28), (10,), 853_018, small_resnet(56),
+         "1 ReLU, 27 PadShortcut"),
     ],
     "densenet": [
-        ("densenet()", (1, 96, 96), (10,), 757_322, DENSENET, "21 ReLU"),
-        ("plain_chain()", (1, 96, 96), (10,), 608_586, DENSENET, "21 ReLU"),
-        ("transition_block(23, 10)", (23, 8, 8), (10, 4, 4), 276, "avg 2/2+0", "1 ReLU"),
-        ("small_densenet(8)", (1, 28, 28), (10,), 34_586, SMALL_DENSENET, "15 ReLU"),
-        ("small_addnet(16)", (1, 28, 28), (10,), 28_954, SMALL_DENSENET, "15 ReLU"),
+        (lambda c: c.densenet(), (1, 96, 96), (10,), 757_322, DENSENET, "21 ReLU"),
+        (lambda c: c.plain_chain(), (1, 96, 96), (10,), 608_586, DENSENET, "21 ReLU"),
+        (lambda c: c.transition_block(23, 10), (23, 8, 8), (10, 4, 4), 276, "avg 2/2+0", "1 ReLU"),
+        (lambda c: c.small_densenet(8), (1, 28, 28), (10,), 34_586, SMALL_DENSENET, "15 ReLU"),
+        (lambda c: c.small_addnet(16), (1, 28, 28), (10,), 28_954, SMALL_DENSENET, "15 ReLU"),
     ],
 }  # fmt: skip
 WITH_WEIGHTS = ("Conv2d", "Linear", "BatchNorm", "BatchNorm1d", "BatchNorm2d")
@@ -147,10 +155,10 @@ def between(net: nn.Module) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
-@pytest.mark.parametrize(("chapter", "row"), [(name, row) for name in MADE for row in MADE[name]], ids=str)
-def test_constants_are_those_of_the_paper_or_of_the_text(chapter, row):
-    call, image, answer, parameters, expected, others = row
-    net = made(chapter, call.replace("*block_3a", "192, 64, (96, 128), (16, 32), 32")).eval()
+@pytest.mark.parametrize(("chapter", "i"), [(name, i) for name in MADE for i in range(len(MADE[name]))])
+def test_constants_are_those_of_the_paper_or_of_the_text(chapter, i):
+    make, image, answer, parameters, expected, others = MADE[chapter][i]
+    net = made(chapter, make).eval()
     assert windows(net) == expected
     assert between(net) == others
     assert num_params(net) == parameters
@@ -160,8 +168,10 @@ def test_constants_are_those_of_the_paper_or_of_the_text(chapter, row):
 
 @pytest.mark.parametrize(("name", "smallest"), [("nin", 67), ("alexnet", 193)])
 def test_smaller_images_than_the_smallest_are_refused(name, smallest):
+    with torch.device("meta"):
+        net, image = networks.build(name), torch.empty(1, 1, smallest - 1, smallest - 1)
     with pytest.raises(RuntimeError):
-        made(name, f"{name}()")(torch.empty(1, 1, smallest - 1, smallest - 1, device="meta"))
+        net(image)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -198,33 +208,46 @@ def test_assertions_are_counted(name):
 
 def test_alexnet_of_the_paper_has_its_groups_and_its_response_normalisation():
     """Krizhevsky et al. (2012), 3.3: n = 5, k = 2, alpha = 1e-4 a term, which torch divides by n; beta = 0.75."""
-    modules = list(made("alexnet", "alexnet_paper()").modules())
+    modules = list(made("alexnet", lambda c: c.alexnet_paper()).modules())
     assert [module.groups for module in modules if isinstance(module, nn.Conv2d)] == [1, 2, 1, 2, 2]
     found = [(m.size, m.k, m.alpha / m.size, m.beta) for m in modules if isinstance(m, nn.LocalResponseNorm)]
     assert found == [(5, 2, pytest.approx(1e-4), 0.75)] * 2
 
 
 def test_nin_drops_out_before_the_last_block_and_its_logits_are_bare():
-    assert [type(module) for module in made("nin", "nin()").children()][5:7] == [nn.MaxPool2d, nn.Dropout]
-    assert isinstance(made("nin", "nin()")[7][-1], nn.Conv2d)
-    for head in ("small_average()", "small_dense()"):
-        assert isinstance(made("nin", head)[4], nn.Dropout)
+    net, average, dense = (made("nin", lambda c: c.nin()), *made("nin", lambda c: (c.small_average(), c.small_dense())))
+    assert isinstance(net[5], nn.MaxPool2d) and isinstance(net[6], nn.Dropout) and isinstance(net[7][-1], nn.Conv2d)
+    assert isinstance(average[4], nn.Dropout) and isinstance(dense[4], nn.Dropout)
 
 
-TORCHVISION = [  # of AlexNet and VGG the convolutions: the heads are in the table of constants
-    ("alexnet", "alexnet_torchvision()[:-1]", "models.alexnet().features"),
-    *(("vgg", f"vgg(vgg_configurations['vgg{n}'], 3)[:5]", f"models.vgg{n}().features") for n in (11, 13, 16, 19)),
-    ("googlenet", "googlenet_torchvision()", "models.googlenet(aux_logits=False, init_weights=False)"),
-    *(("resnet", f"{name}(3, 1000)", f"models.{name}()") for name in ("resnet18", "resnet34", "resnet50")),
-    ("resnet", "resnet50(3, 1000, ResNeXtBlock)", "models.resnext50_32x4d()"),
-    ("densenet", "densenet121(3, 1000)", "models.densenet121()"),
-    ("densenet", "densenet((6, 12, 32, 32), 32, 3, 1000, bottleneck_block)", "models.densenet169()"),
-]
+models = torchvision.models
+TORCHVISION = {  # of AlexNet and VGG the convolutions: the heads are in the table of constants
+    "alexnet": ("alexnet", lambda c: c.alexnet_torchvision()[:-1], lambda: models.alexnet().features),
+    "vgg11": ("vgg", lambda c: c.vgg(c.vgg_configurations["vgg11"], 3)[:5], lambda: models.vgg11().features),
+    "vgg13": ("vgg", lambda c: c.vgg(c.vgg_configurations["vgg13"], 3)[:5], lambda: models.vgg13().features),
+    "vgg16": ("vgg", lambda c: c.vgg(c.vgg_configurations["vgg16"], 3)[:5], lambda: models.vgg16().features),
+    "vgg19": ("vgg", lambda c: c.vgg(c.vgg_configurations["vgg19"], 3)[:5], lambda: models.vgg19().features),
+    "googlenet": (
+        "googlenet",
+        lambda c: c.googlenet_torchvision(),
+        lambda: models.googlenet(aux_logits=False, init_weights=False),
+    ),
+    "resnet18": ("resnet", lambda c: c.resnet18(3, 1000), models.resnet18),
+    "resnet34": ("resnet", lambda c: c.resnet34(3, 1000), models.resnet34),
+    "resnet50": ("resnet", lambda c: c.resnet50(3, 1000), models.resnet50),
+    "resnext50": ("resnet", lambda c: c.resnet50(3, 1000, c.ResNeXtBlock), models.resnext50_32x4d),
+    "densenet121": ("densenet", lambda c: c.densenet121(3, 1000), models.densenet121),
+    "densenet169": (
+        "densenet",
+        lambda c: c.densenet((6, 12, 32, 32), 32, 3, 1000, c.bottleneck_block),
+        models.densenet169,
+    ),
+}
 
 
-@pytest.mark.parametrize(("chapter", "call", "oracle"), TORCHVISION)
-def test_same_answers_as_torchvision_with_the_same_weights(chapter, call, oracle):
-    ours, theirs = (made(chapter, text).to_empty(device="cpu").eval() for text in (call, oracle))
+@pytest.mark.parametrize(("chapter", "ours", "theirs"), TORCHVISION.values(), ids=TORCHVISION)
+def test_same_answers_as_torchvision_with_the_same_weights(chapter, ours, theirs):
+    ours, theirs = (net.to_empty(device="cpu").eval() for net in made(chapter, lambda c: (ours(c), theirs())))
     with torch.no_grad():
         for value in theirs.state_dict().values():
             if value.dim() > 1:
@@ -259,40 +282,41 @@ def test_the_switch_for_pretrained_weights_goes_on_without_a_network(chapter, na
     assert "could not fetch" in capsys.readouterr().out
 
 
-STARTS = [  # a chapter's initialiser, and the spread of its weights with 144 inputs and 288 outputs
-    ("lenet", "xavier_times(4)", 4 * (2 / (144 + 288)) ** 0.5),
-    ("lenet", "init_1998", 2.4 / 144 / 3**0.5),  # LeCun et al. (1998), appendix A: uniform up to 2.4 over the inputs
-    ("alexnet", "init_gain(4)", 4 * (2 / (144 + 288)) ** 0.5),
-    ("vgg", "init_he", (2 / 144) ** 0.5),  # He et al. (2015)
-    ("nin", "init_kaiming", (2 / 144) ** 0.5),
-    ("googlenet", "init_scaled_he", 0.85 * (2 / 144) ** 0.5),
-    ("resnet", "init_he", (2 / 144) ** 0.5),
-]
+STARTS = {  # a chapter's initialiser, and the spread of its weights with 144 inputs and 288 outputs
+    "four times Xavier": ("lenet", lambda c: c.xavier_times(4), 4 * (2 / (144 + 288)) ** 0.5),
+    # LeCun et al. (1998), appendix A: uniform up to 2.4 over the inputs
+    "1998": ("lenet", lambda c: c.init_1998, 2.4 / 144 / 3**0.5),
+    "a gain of four": ("alexnet", lambda c: c.init_gain(4), 4 * (2 / (144 + 288)) ** 0.5),
+    "He, VGG": ("vgg", lambda c: c.init_he, (2 / 144) ** 0.5),  # He et al. (2015)
+    "He, NiN": ("nin", lambda c: c.init_kaiming, (2 / 144) ** 0.5),
+    "He, GoogLeNet": ("googlenet", lambda c: c.init_scaled_he, 0.85 * (2 / 144) ** 0.5),
+    "He, ResNet": ("resnet", lambda c: c.init_he, (2 / 144) ** 0.5),
+}
 
 
-@pytest.mark.parametrize(("chapter", "call", "spread"), STARTS)
-def test_a_start_has_its_spread_and_zero_biases(chapter, call, spread):
-    layer = nn.Conv2d(16, 32, 3).apply(eval(call, definitions(chapter)))
+@pytest.mark.parametrize(("chapter", "start", "spread"), STARTS.values(), ids=STARTS)
+def test_a_start_has_its_spread_and_zero_biases(chapter, start, spread):
+    layer = nn.Conv2d(16, 32, 3).apply(made(chapter, start))
     assert layer.weight.std().item() == pytest.approx(spread, rel=0.05)
     assert not layer.bias.any()
 
 
-LEARNERS = [
-    ("lenet", "lenet5_1998()", "init_1998", 28),
-    ("lenet", "lenet(activation=nn.ReLU)", "xavier_times(1)", 28),
-    ("alexnet", "small_alexnet()", "init_gain(1)", 65),
-    ("vgg", "vgg(((1, 8), (1, 16), (2, 32)), image_size=24, num_hidden=64)", "init_he", 24),
-    ("nin", "small_nin()", "init_kaiming", 28),
-    ("googlenet", "five_blocks('average')", "init_scaled_he", 32),
-    ("batch_norm", "lenet_bn()", "init_xavier", 28),
-    ("resnet", "small_resnet(8)", "init_he", 28),
-    ("densenet", "small_densenet(8, 1)", "init_xavier", 28),
-]
+LEARNERS = {
+    "lenet5_1998": ("lenet", lambda c: c.lenet5_1998().apply(c.init_1998), 28),
+    "lenet": ("lenet", lambda c: c.lenet(activation=nn.ReLU).apply(c.xavier_times(1)), 28),
+    "alexnet": ("alexnet", lambda c: c.small_alexnet().apply(c.init_gain(1)), 65),
+    "vgg": ("vgg", lambda c: c.vgg(((1, 8), (1, 16), (2, 32)), image_size=24, num_hidden=64).apply(c.init_he), 24),
+    "nin": ("nin", lambda c: c.small_nin().apply(c.init_kaiming), 28),
+    "googlenet": ("googlenet", lambda c: c.five_blocks("average").apply(c.init_scaled_he), 32),
+    "batch_norm": ("batch_norm", lambda c: c.lenet_bn().apply(d2lt.init_xavier), 28),
+    "resnet": ("resnet", lambda c: c.small_resnet(8).apply(c.init_he), 28),
+    "densenet": ("densenet", lambda c: c.small_densenet(8, 1).apply(d2lt.init_xavier), 28),
+}
 
 
-@pytest.mark.parametrize(("chapter", "call", "start", "size"), LEARNERS)
-def test_one_batch_is_learnt_by_heart(chapter, call, start, size):
-    net = made(chapter, call, "cpu").apply(eval(start, definitions(chapter) | vars(d2lt)))
+@pytest.mark.parametrize(("chapter", "make", "size"), LEARNERS.values(), ids=LEARNERS)
+def test_one_batch_is_learnt_by_heart(chapter, make, size):
+    net = made(chapter, make, "cpu")
     for module in net.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -324,7 +348,7 @@ def test_a_verdict_needs_all_seeds(name, capsys):
 
 @pytest.mark.parametrize("name", ["resnet", "densenet"])
 def test_measuring_gradients_leaves_the_network_as_it_was(name):
-    net = made(name, {"resnet": "small_resnet(20)", "densenet": "small_densenet(4)"}[name], "cpu").eval()
+    net = made(name, lambda c: c.small_resnet(20) if name == "resnet" else c.small_densenet(4), "cpu").eval()
     before = state_of(net)
     values = definitions(name)["gradient_by_layer"](net, torch.rand(4, 1, 28, 28), torch.arange(4))
     assert len(values) == {"resnet": 19, "densenet": 15}[name] and min(values) > 0

@@ -28,7 +28,7 @@ def test_a_silenced_branch_puts_out_zeros_and_leaves_the_network_alone(chapter):
     ("name", "window"), [("Inception", 5), ("FactorisedInception", 5), ("AsymmetricInception", 13)]
 )
 def test_windows_of_the_factorised_branches(name, window):
-    branch = made("googlenet", f"{name}(192, 64, (96, 128), (16, 32), 32)").branch3
+    branch = made("googlenet", lambda c: getattr(c, name)(192, 64, (96, 128), (16, 32), 32)).branch3
     kernels = [module.kernel_size for module in branch.modules() if isinstance(module, nn.Conv2d)]
     assert [1 + sum(kernel[axis] - 1 for kernel in kernels) for axis in (0, 1)] == [window, window]
 

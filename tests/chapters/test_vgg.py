@@ -15,12 +15,13 @@ from d2ltorch import torchvision
 def test_the_flat_list_is_torchvisions_and_builds_the_same_layers_as_the_pairs(chapter, name, column):
     entries = chapter.as_list(chapter.vgg_configurations[name])
     assert entries == torchvision.models.vgg.cfgs[column]
-    flat = [str(layer) for block in made("vgg", f"vgg(vgg_configurations['{name}'])[:5]") for layer in block]
-    assert flat == [str(layer) for layer in made("vgg", f"features_from_list({entries})")]
+    blocks = made("vgg", lambda c: c.vgg(c.vgg_configurations[name])[:5])
+    flat = [str(layer) for block in blocks for layer in block]
+    assert flat == [str(layer) for layer in made("vgg", lambda c: c.features_from_list(entries))]
 
 
 def test_a_network_has_no_layer_twice():
-    net = made("vgg", "vgg(eighth_arch, image_size=32, num_hidden=16)")
+    net = made("vgg", lambda c: c.vgg(c.eighth_arch, image_size=32, num_hidden=16))
     modules = [module for _, module in net.named_modules(remove_duplicate=False)]
     assert len({id(module) for module in modules}) == len(modules)
 

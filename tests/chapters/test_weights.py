@@ -60,12 +60,14 @@ def test_the_ablation_table_compares_the_longest_trainings_seed_by_seed():
         return {"removed": removed, "seed": seed, "epochs": epochs, "images": 100, "held_out_acc": [0.1, accuracy]}
 
     whole = [trained("nothing", 0, 5, 0.90), trained("nothing", 1, 5, 0.92), trained("nothing", 0, 2, 0.5)]
-    lines = page_ablation.table(whole + [trained("warm-up", 1, 5, 0.91), trained("cosine", 0, 2, 0.4)]).splitlines()
+    lines = page_ablation.table(
+        whole + [trained("warm-up", 1, 5, 0.91), trained("cosine", 0, 2, 0.4)], "x"
+    ).splitlines()
     assert lines[2:] == [
         "| the whole recipe | 0.910 ± 0.014 (2 seeds) |  |",
         "| no warm-up | 0.910 (1 seed) | −0.010 (1 seed) |",
     ]
-    assert page_ablation.table([]) == ""
+    assert page_ablation.table([], "x") == ""
 
 
 def test_runs_of_another_machine_are_merged_once_and_whole(record, tmp_path):

@@ -6,14 +6,11 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from d2ltorch import training
-
 
 @pytest.fixture(autouse=True)
 def clean_start(monkeypatch):
-    """Full mode, no earlier Ctrl-C, matplotlib's own style."""
+    """Full mode, matplotlib's own style."""
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
-    monkeypatch.setattr(training, "_interrupted_at", float("-inf"))
     with plt.rc_context():
         plt.rcdefaults()
         yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -11,7 +9,6 @@ import socket
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,11 +16,11 @@ import pytest
 
 import d2ltorch as d2lt
 from d2ltorch import download
-from tests.conftest import idx_files
+from tests.conftest import archive, idx_files
 
 FILES = idx_files()
-ARCHIVES = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in FILES.items()}
-WRONG = gzip.compress(FILES["train-images-idx3-ubyte"][::-1], mtime=0)
+ARCHIVES = {f"{name}.gz": archive(content) for name, content in FILES.items()}
+WRONG = archive(FILES["train-images-idx3-ubyte"][::-1])
 resource = pytest.importorskip("resource", reason="forks processes, limits their files: not on Windows")
 
 
@@ -103,13 +100,9 @@ def takes_its_time(handler):
 
 
 @pytest.fixture
-def serve(monkeypatch):
+def serve(monkeypatch, small_set):
     """Start servers and make them the mirrors."""
-    published = {}
-    for name, content in FILES.items():
-        count, md5 = int.from_bytes(content[4:8], "big"), hashlib.md5(ARCHIVES[f"{name}.gz"]).hexdigest()
-        published[name] = (count, md5, zlib.crc32(content))
-    for name, value in {"PUBLISHED": published, "TIMEOUT_SECONDS": 1, "_failure": None}.items():
+    for name, value in {"TIMEOUT_SECONDS": 1, "_failure": None}.items():
         monkeypatch.setattr(download, name, value)
     servers = []
 
@@ -188,7 +181,7 @@ def test_archives_that_lie_in_the_folder_are_used_and_damaged_ones_named_and_kep
         (raw / name).write_bytes(body)
     load(tmp_path)
     (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"changed")
-    with pytest.raises(d2lt.DataError, match=r"t10k-labels-idx1-ubyte\.gz is damaged: move it away"):
+    with pytest.raises(d2lt.DataError, match=r"t10k-labels-idx1-ubyte\.gz is damaged, .*: move it away"):
         load(tmp_path)
     assert (raw / "t10k-labels-idx1-ubyte.gz").read_bytes() == b"changed"
     assert not server.requests

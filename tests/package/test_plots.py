@@ -1,5 +1,6 @@
 """Pictures: the Animator, one output in a notebook and a line an epoch elsewhere; and images side by side."""
 
+import io
 import itertools
 import random
 import re
@@ -10,7 +11,6 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 
 from d2ltorch import Animator, show_images
 from d2ltorch.history import History
@@ -50,33 +50,21 @@ def test_outside_a_notebook_each_epoch_prints_a_line(capsys: pytest.CaptureFixtu
 
 def test_values_may_be_numbers_arrays_tensors_or_missing() -> None:
     animator = Animator()
-    for x, ys in enumerate([3, torch.tensor(4.0), None, np.array([5.0]), torch.tensor([6.0, 7.0])], start=1):
+    for x, ys in enumerate([[3], [torch.tensor(4.0)], [None], np.array([5.0]), torch.tensor([6.0, 7.0])], start=1):
         animator.add(x, ys)
     assert animator.curves == [([1, 2, 4, 5], [3, 4, 5, 6]), ([5], [7])]
     with pytest.raises(ValueError, match="ys has 3 values but legend"):
         Animator(legend=LEGEND).add(1, (1, 2, 3))
 
 
-@pytest.fixture
-def drawn(tmp_path, monkeypatch):
-    """Save an animator's figure; return its axes."""
-    figures = []
-    savefig = Figure.savefig
-
-    def keep(figure, *arguments, **options):
-        figures.append(figure)
-        return savefig(figure, *arguments, **options)
-
-    def save(animator):
-        animator.save(tmp_path / "curves.png")
-        assert (tmp_path / "curves.png").stat().st_size > 5000
-        return figures[-1].axes
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return save
+def drawn(animator):
+    """The axes of what it shows."""
+    figure = animator._draw()
+    figure.savefig(io.BytesIO())
+    return figure.axes
 
 
-def test_curves_differ_in_line_and_marker_as_well_as_colour(drawn) -> None:
+def test_curves_differ_in_line_and_marker_as_well_as_colour() -> None:
     animator = Animator()
     for x in range(3):
         animator.add(x, range(6))
@@ -86,7 +74,7 @@ def test_curves_differ_in_line_and_marker_as_well_as_colour(drawn) -> None:
     assert len({line.get_linestyle() for line in lines[:4]}) == 4
 
 
-def test_the_saved_figure_has_limits_status_and_each_curve_in_its_panel(drawn) -> None:
+def test_the_figure_has_limits_status_and_each_curve_in_its_panel() -> None:
     style = {"legend": ["a", "b", "c"], "panels": [0, 1, 1], "xlim": (1, 10)}
     animator = Animator(xlabel="epoch", ylabel=["loss", "accuracy"], **style)
     animator.add(1, (2.0, 0.5, 0.4), status="9 s left")
@@ -99,8 +87,8 @@ def test_the_saved_figure_has_limits_status_and_each_curve_in_its_panel(drawn) -
 
 
 @pytest.mark.parametrize("num_epochs", [1, 3, 10, 100])
-def test_the_markers_of_a_training_are_whole_at_both_ends(drawn, num_epochs) -> None:
-    animator = _make_animator(True, num_epochs, History())
+def test_the_markers_of_a_training_are_whole_at_both_ends(num_epochs) -> None:
+    animator = _make_animator(num_epochs, History())
     for epoch in range(1, num_epochs + 1):
         animator.add(epoch, (1.0, 0.5, 0.6))
     with plt.style.context("d2ltorch.book"):
@@ -111,15 +99,15 @@ def test_the_markers_of_a_training_are_whole_at_both_ends(drawn, num_epochs) -> 
         assert axes.bbox.x0 + radius <= first and last + radius <= axes.bbox.x1
 
 
-def test_drawing_leaves_random_state_and_pyplot_alone(tmp_path) -> None:
+def test_drawing_leaves_random_state_and_pyplot_alone() -> None:
     def states():
         legacy = np.random.get_state()[1].tolist()  # noqa: NPY002 - the state that a stray call would move
         return torch.get_rng_state().tolist(), random.getstate(), legacy, plt.get_fignums()
 
     before = states()
     animator = Animator()
-    animator.add(1, 2.0)
-    animator.save(tmp_path / "curve.png")
+    animator.add(1, [2.0])
+    drawn(animator)
     assert states() == before
 
 

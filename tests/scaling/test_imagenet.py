@@ -176,7 +176,7 @@ def test_every_chapter_offers_its_networks():
     ("arguments", "message"),
     [
         (["--data", "nowhere"], "--data nowhere: needs train/CLASS/ and val/CLASS/"),
-        (["--chapter", "lenets"], "--chapter lenets: there is no such chapter; there are alexnet, batch_norm,"),
+        (["--chapter", "lenets"], "--chapter='lenets' is unknown: choose among alexnet, batch_norm,"),
         (["--network", "lenet9"], "--network lenet9: chapter lenet has no such network; it has lenet"),
         (["--train-size", "32"], "--train-size 32: lenet takes images of another size"),
         (["--batch-size", "49"], "--batch-size 49: more than the 48 images of train/"),

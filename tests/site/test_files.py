@@ -14,6 +14,8 @@ import pytest
 from browsing import CHAPTERS, CHINESE, CHINESE_CHAPTERS, CONFIG, PAGES, PREFIX, ROOT, SITE, TOC
 from PIL import Image
 
+from book import notebooks
+
 pytestmark = pytest.mark.browser
 
 HAN = re.compile("[\u3400-\u9fff]")
@@ -135,9 +137,8 @@ def test_published_ledger_is_the_books(site):
 
 @pytest.mark.parametrize("name", [*CHAPTERS, *CHINESE_CHAPTERS])
 def test_each_caption_has_an_address_and_names_the_figure_above_it(soup, name):
-    cells = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    text = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    written = [f"fig-{number}" for number in re.findall(r"^\*(?:Figure|图) (\d+)[.：]", text, re.MULTILINE)]
+    numbers = re.findall(r"^\*(?:Figure|图) (\d+)[.：]", notebooks.prose(ROOT / f"{name}.ipynb"), re.MULTILINE)
+    written = [f"fig-{number}" for number in numbers]
     assert [caption["id"] for caption in soup(name).select("p.figure-caption")] == written
     figures = soup(name).select("[role=figure]")
     assert [figure["aria-labelledby"] for figure in figures] == written

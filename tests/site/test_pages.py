@@ -15,15 +15,10 @@ from torch import nn
 
 from book import quiz
 from book.networks import NETWORKS
+from book.notebooks import prose
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = re.compile(r"\]\((https?://(?:arxiv\.org/abs|doi\.org|jmlr\.org|proceedings\.mlr\.press)[^)]*)\)")
-
-
-def text(path: Path) -> str:
-    if path.suffix == ".md":
-        return path.read_text(encoding="utf-8")
-    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
 
 
 def test_bibliography_lists_every_paper_that_a_page_links():
@@ -32,14 +27,14 @@ def test_bibliography_lists_every_paper_that_a_page_links():
         (path.name, url)
         for folder, pattern in (("chapters", "*.ipynb"), ("book", "*.ipynb"), ("book", "*.md"))
         for path in (ROOT / folder).glob(pattern)
-        for url in PAPER.findall(text(path))
+        for url in PAPER.findall(prose(path))
         if url.removeprefix("https://doi.org/") + "}" not in bibliography
     }
     assert not missing
 
 
 def test_every_entry_of_the_glossary_links_to_its_place():
-    entries = re.split(r"\n(?=\S)", text(ROOT / "book" / "glossary.md").split("```{glossary}\n")[1].split("\n```")[0])
+    entries = re.split(r"\n(?=\S)", prose(ROOT / "book" / "glossary.md").split("```{glossary}\n")[1].split("\n```")[0])
     words = [entry.splitlines()[0] for entry in entries]
     assert len(words) > 25 and words == sorted(words, key=str.lower)
     assert [entry.splitlines()[0] for entry in entries if "](" not in entry] == []

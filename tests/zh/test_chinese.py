@@ -9,16 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from book.notebooks import prose, read
 from book.zh import catalogue, check, make
 from book.zh import start as starting
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = catalogue.translated()
 NOTEBOOKS = [path for path in FILES if path.suffix == ".ipynb"]
-
-
-def cells(path: Path) -> list[dict]:
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -35,25 +32,19 @@ def test_is_written_from_its_catalogue(path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_has_the_english_code_outputs_and_ids(path):
-    ours, theirs = cells(make.target(path)), cells(path)
+    ours, theirs = read(make.target(path)), read(path)
     assert [cell["id"] for cell in ours] == [cell["id"] for cell in theirs]
     for our, their in zip(ours, theirs, strict=True):
         del their["source" if their["cell_type"] == "markdown" else "metadata"]
         assert their.items() <= our.items(), our["id"]
 
 
-def words(path: Path) -> str:
-    if path.suffix == ".md":
-        return path.read_text(encoding="utf-8")
-    return "\n\n".join("".join(cell["source"]) for cell in cells(path) if cell["cell_type"] == "markdown")
-
-
 @pytest.mark.parametrize("path", [make.target(path) for path in make.written()], ids=lambda path: path.stem)
 def test_links_to_headings_find_their_anchor(path):
     """JupyterLab finds no Chinese one."""
-    for file, anchor in re.findall(r"\]\(([^#():]*)#([^)]+)\)", words(path)):
+    for file, anchor in re.findall(r"\]\(([^#():]*)#([^)]+)\)", prose(path)):
         other = (path.parent / file).resolve() if file else path
-        assert anchor.isascii() and f'<a id="{anchor}"></a>\n\n##' in words(other), f"{file}#{anchor}"
+        assert anchor.isascii() and f'<a id="{anchor}"></a>\n\n##' in prose(other), f"{file}#{anchor}"
 
 
 # ---- a small book of one chapter and one page ------------------------------------------------------------------------
