@@ -18,6 +18,8 @@ import pytest
 import yaml
 from chapter import NAMES, ROOT, copy_repository
 
+import d2ltorch
+
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CHAPTERS = [*(ROOT / "chapters" / f"{name}.ipynb" for name in NAMES), ROOT / "book" / "errata.ipynb"]
 PLACE = ROOT / ".cache" / "colab"
@@ -59,6 +61,7 @@ def clone(tmp_path_factory) -> Path:
     run("git", "init", "-q", "-b", "main", cwd=folder)
     run("git", "add", "-A", cwd=folder)
     run("git", *author, "commit", "-q", "-m", "The working tree", cwd=folder)
+    run("git", "tag", f"v{d2ltorch.__version__}", cwd=folder)  # which the first cells install
     return folder
 
 
