@@ -269,6 +269,9 @@ def _ablation() -> str:
         "## What each part of it is worth\n\nThe whole recipe, and the recipe without one part, judged by the 5,000 images held out "
         "(`python -m book.results.ablate`); the difference is taken seed by seed.\n\n"
         + "\n\n".join(filter(None, tables))
+        + "\n\nThese trainings are short, a sixth of a full run. Augmentation costs something at first and pays later (the "
+        "[AlexNet chapter](../chapters/alexnet.ipynb#Augmentation,-where-it-pays) shows the crossing), so the last rows do "
+        "not say what it is worth in a full one."
     )
 
 
