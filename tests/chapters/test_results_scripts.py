@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
+from chapter import PARAMETERS
 
 import d2ltorch as d2lt
 from book import networks
@@ -105,6 +106,32 @@ def test_trials_and_ablations_are_recorded_once(few_images, books, call):
     for record in (trial, ablation):
         (accuracy,) = record["held_out_acc"]
         assert 0 <= accuracy <= 1
+
+
+CHANGED = {  # arguments of train
+    "AdamW": "lr optimizer", "cosine": "schedule", "warm-up": "schedule", "weight decay": "optimizer",
+    "label smoothing": "label_smoothing", "plain images": "augment", "augmentation": "augment", "shifts": "augment",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ablate.BUILD)
+def test_an_ablation_takes_one_part_away(network, call):
+    parts = ablate.variants(network)
+    whole = parts.pop("nothing")
+    assert (whole["augment"] is None) == (network == "batch_norm") == ("plain images" in parts)
+    for name, arguments in parts.items():
+        assert " ".join(sorted(key for key in whole if arguments[key] != whole[key])) == CHANGED[name]
+    assert sum(p.numel() for p in ablate.BUILD[network]().parameters()) == PARAMETERS[network]
+    with pytest.raises(SystemExit, match=f"--only shift: {network} has nothing, AdamW, cosine"):
+        call(ablate, "--network", network, "--only", "shift")
+
+
+def test_mirroring_alone_moves_nothing():
+    X = torch.rand(64, 1, 4, 4)
+    pairs = list(zip(X, ablate.mirror(X)))
+    flipped = sum(torch.equal(after, before.flip(2)) for before, after in pairs)
+    assert flipped + sum(torch.equal(after, before) for before, after in pairs) == 64
+    assert 16 < flipped < 48
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
