@@ -253,7 +253,7 @@ def _tuning() -> str:
         "Not by the test set. Each trial trains on 55,000 of the training images, or on fewer where that would take "
         "hours on a CPU, and is judged by the other 5,000 (`python -m book.results.tune`). A short trial says whether a "
         "network starts at a rate, and less about which rate is best after ten epochs. The recipe's own "
-        "0.002 stays where no rate is half a point ahead of it, the standard error of an accuracy on 5,000 images.\n\n"
+        "rate stays where none is half a point ahead of it, the standard error of an accuracy on 5,000 images.\n\n"
         + "\n".join(lines)
     )
 
@@ -269,9 +269,9 @@ def _ablation() -> str:
         "## What each part of it is worth\n\nThe whole recipe, and the recipe without one part, judged by the 5,000 images held out "
         "(`python -m book.results.ablate`); the difference is taken seed by seed.\n\n"
         + "\n\n".join(filter(None, tables))
-        + "\n\nThese trainings are short, a sixth of a full run. Augmentation costs something at first and pays later (the "
-        "[AlexNet chapter](../chapters/alexnet.ipynb#Augmentation,-where-it-pays) shows the crossing), so the last rows do "
-        "not say what it is worth in a full one."
+        + "\n\nAugmentation costs something at first and pays later (the "
+        "[AlexNet chapter](../chapters/alexnet.ipynb#Augmentation,-where-it-pays) shows the crossing), so a short training "
+        "does not say what it is worth in a full one."
     )
 
 
