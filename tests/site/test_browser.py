@@ -188,16 +188,6 @@ def test_keyboard_reaches_search_content_and_buttons(tab):
     assert positive == 0, "a positive tabindex takes the keyboard out of reading order"
 
 
-def test_first_paint_within_a_second(tab):
-    name = (CHAPTERS or PAGES)[0]
-    paints = []
-    for _ in range(3):
-        visit(tab, name)
-        tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-        paints.append(tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-    assert min(paints) < 1000, f"first paint after {paints} ms"
-
-
 def test_prose_has_a_readable_measure_and_code_has_room(tab):
     visit(tab, CHAPTERS[0])
     widths = tab.evaluate(
