@@ -59,9 +59,6 @@ def show(cell) -> str:
     return f"cell {cell.get('execution_count', cell.id)}: {cell.source.splitlines()[:1]}"
 
 
-# --- code and outputs -------------------------------------------------------------------------------------------------
-
-
 def test_valid_and_executed_in_order(notebook, code):
     nbformat.validate(notebook)
     counts = [cell.execution_count for cell in code]
@@ -121,9 +118,6 @@ def test_what_a_chapter_claims_is_checked(name, code):
     """By its assertions; and only outputs that training, timing, devices or the images change go uncompared."""
     assert sum(cell.source.count("assert ") for cell in code) == ASSERTIONS[name]
     assert sum("nbval-ignore-output" in tags(cell) for cell in code) <= len(code) // 2
-
-
-# --- text -------------------------------------------------------------------------------------------------------------
 
 
 def test_text_is_plain_markdown(name, text):
