@@ -69,10 +69,7 @@ def variants(network: str) -> dict[str, dict]:
 
 def train_once(network: str, arguments: dict, seed: int, epochs: int, images: int) -> dict:
     """Held-out accuracy after each epoch, and the last epoch's training accuracy."""
-    row = networks.find(network)
-    whole, _ = d2lt.load_data_fashion_mnist(row.batch_size, resize=row.size)
-    if whole.source != "Fashion-MNIST":
-        raise SystemExit(f"The ablation needs Fashion-MNIST, and this is {whole.source!r}: set D2LTORCH_DATA.")
+    whole, _ = run.load_images(networks.find(network))
     torch.manual_seed(seed)
     history = d2lt.train(BUILD[network](), *run.hold_out(whole, images), epochs, **arguments, animator=False)
     return {

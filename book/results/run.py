@@ -50,9 +50,7 @@ def train_once(
     torch.manual_seed(seed)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    train_iter, test_iter = d2lt.load_data_fashion_mnist(row.batch_size, resize=row.size)
-    if train_iter.source != "Fashion-MNIST":
-        raise SystemExit(f"The ledger keeps runs on Fashion-MNIST only, and this is {train_iter.source!r}.")
+    train_iter, test_iter = load_images(row)
     if held_out:
         train_iter, test_iter = hold_out(train_iter, images)
     if recipe == "classic":
@@ -70,6 +68,14 @@ def train_once(
     if keep_weights:
         weights.save_weights(net, record, outside=RUNS / "weights")
     return history, record
+
+
+def load_images(row: networks.Network) -> tuple[d2lt.DataIter, d2lt.DataIter]:
+    """All of Fashion-MNIST, at the network's size and in its batches."""
+    train_iter, test_iter = d2lt.load_data_fashion_mnist(row.batch_size, resize=row.size)
+    if train_iter.source != "Fashion-MNIST":
+        raise SystemExit(f"The ledger keeps runs on Fashion-MNIST only, and this is {train_iter.source!r}.")
+    return train_iter, test_iter
 
 
 def hold_out(train_iter: d2lt.DataIter, images: int | None = None) -> tuple[d2lt.DataIter, d2lt.DataIter]:
