@@ -62,6 +62,11 @@ def trickles(handler):
         time.sleep(0.05)
 
 
+def takes_its_time(handler):
+    time.sleep(0.2)
+    handler.send()
+
+
 @pytest.fixture
 def serve(monkeypatch, small_set):
     """Start servers and make them the mirrors."""
@@ -151,10 +156,23 @@ def test_without_a_network_the_sample_stands_in_and_says_so(serve, tmp_path, mon
     assert test_iter.source == "Fashion-MNIST, first 1,000 of 10,000"
 
 
+def in_child(root):
+    process = multiprocessing.get_context("fork").Process(target=download.read_files, args=(root,))
+    process.start()
+    return process
+
+
+def test_two_processes_at_once_end_with_good_data(serve, tmp_path):
+    serve(takes_its_time)
+    for process in [in_child(tmp_path) for _ in range(2)]:
+        process.join(60)
+        assert process.exitcode == 0
+    assert in_place(tmp_path) == set(ARCHIVES)
+
+
 def test_a_killed_process_leaves_nothing_that_counts(serve, tmp_path):
     server = serve(trickles)
-    process = multiprocessing.get_context("fork").Process(target=download.read_files, args=(tmp_path,))
-    process.start()
+    process = in_child(tmp_path)
     deadline = time.monotonic() + 30
     while not any(path.is_file() and path.stat().st_size for path in tmp_path.rglob("*")):
         assert time.monotonic() < deadline
