@@ -46,6 +46,13 @@ def test_statistics_survive_mixed_precision(chapter, dtype):
     torch.testing.assert_close(ours.running_mean, theirs.running_mean, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("num_dims", "shape"), [(2, (6, 3)), (4, (3, 3, 2, 2))])
+def test_double_precision_stays_double(chapter, num_dims, shape):
+    """Whoever checks a gradient by differences needs it: float32 has too few digits for them."""
+    norm = chapter.BatchNorm(3, num_dims).double()
+    assert torch.autograd.gradcheck(norm, (torch.randn(shape, dtype=torch.float64, requires_grad=True),))
+
+
 def test_statistics_move_with_the_module(chapter):
     norm = chapter.BatchNorm(3, num_dims=2)
     assert [name for name, _ in norm.named_parameters()] == ["weight", "bias"]
