@@ -24,6 +24,18 @@ def test_a_silenced_branch_puts_out_zeros_and_leaves_the_network_alone(chapter):
     assert torch.equal(net(X), before) and not torch.equal(cut(X), before)
 
 
+def test_some_channels_of_a_branch_are_silenced_alone(chapter):
+    net = chapter.two_blocks(chapter.Inception, 4, lambda row: row[0] + row[1][1] + row[2][1] + row[3]).eval()
+    cut = chapter.without_branch(net, 1, 1, channels=3)
+    found, whole = (
+        [module for module in some.modules() if isinstance(module, chapter.Inception)][1] for some in (cut, net)
+    )
+    X = torch.rand(2, whole.branch1[0].in_channels, 8, 8)
+    expected = whole(X)  # 16 channels of 1×1, then 32 of 3×3
+    expected[:, 16:19] = 0
+    assert torch.equal(found(X), expected) and not torch.equal(found(X), whole(X))
+
+
 @pytest.mark.parametrize(
     ("name", "window"), [("Inception", 5), ("FactorisedInception", 5), ("AsymmetricInception", 13)]
 )
