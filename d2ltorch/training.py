@@ -26,7 +26,7 @@ from .plots import Animator
 from .summary import layer_summary, left_as_found
 
 EXAMPLES = {
-    "optimizer": "lambda parameters: torch.optim.SGD(parameters, 0.1)",
+    "optimizer": "lambda parameters: torch.optim.SGD(parameters, momentum=0.9)",
     "schedule": "lambda progress: 1 - progress",
     "augment": "lambda X: X.flip(3)",
 }
@@ -55,7 +55,7 @@ def train(
             while the network is not stay so: a batch norm frozen by ``eval()`` keeps its statistics.
         train_iter, test_iter: batches ``X, y`` to learn from, and to evaluate on after every epoch (None: not at all).
         num_epochs: passes over ``train_iter``, at least 1. Quick mode stops after one.
-        lr: learning rate; an ``optimizer`` of your own runs at it, too.
+        lr: learning rate; an ``optimizer`` of your own runs at it, whatever rate it was made with.
         device: where to train; where ``train_iter`` lives if None.
         optimizer: called with the parameters, returns a ``torch.optim`` optimiser; None for SGD.
         schedule: maps the finished share of training (0 to 1) to a factor on the learning rate.
