@@ -25,6 +25,13 @@ def test_statistics_survive_mixed_precision(chapter, dtype):
     torch.testing.assert_close(ours.running_mean, theirs.running_mean, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("num_dims", "shape"), [(2, (6, 3)), (4, (3, 3, 2, 2))])
+def test_double_precision_stays_double(chapter, num_dims, shape):
+    """Whoever checks a gradient by differences needs it: float32 has too few digits for them."""
+    norm = chapter.BatchNorm(3, num_dims).double()
+    assert torch.autograd.gradcheck(norm, (torch.randn(shape, dtype=torch.float64, requires_grad=True),))
+
+
 def test_mode_is_the_modules_own_and_not_whether_gradients_are_on(chapter):
     norm, X = chapter.BatchNorm(3, num_dims=2), 5 + torch.randn(8, 3)
     with torch.no_grad():
