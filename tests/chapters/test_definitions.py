@@ -25,7 +25,7 @@ PAPER_HALF = "7 ReLU, 2 LocalResponseNorm, 2 Dropout 0.5"
 VGG11 = "3/1+1, max 2/2+0, 3/1+1, max 2/2+0" + ", 3/1+1, 3/1+1, max 2/2+0" * 3  # Simonyan and Zisserman (2015), table 1
 VGG16 = ", ".join(["3/1+1, 3/1+1, max 2/2+0"] * 2 + ["3/1+1, 3/1+1, 3/1+1, max 2/2+0"] * 3)
 NIN = "11/4+0, max 3/2+0, 5/1+2, max 3/2+0, 3/1+1, max 3/2+0, 3/1+1"  # AlexNet's windows
-NIN_CIFAR = "5/1+2, max 3/2+1, 5/1+2, avg 3/2+1, 3/1+1"  # as its authors released it
+NIN_CIFAR = "5/1+2, max 3/2+0 up, 5/1+2, avg 3/2+0 up, 3/1+1"  # as its authors released it; Caffe rounds up
 SMALL_NIN = "5/2+2, max 2/2+0, 3/1+1, max 2/2+0"  # 28×28 pixels to 3×3
 BLOCK_3A = (192, 64, (96, 128), (16, 32), 32)  # Szegedy et al. (2015), table 1
 INCEPTION = "3/1+1, 5/1+2, max 3/1+1"  # Szegedy et al. (2015), figure 2b: the size stays
@@ -141,7 +141,8 @@ def windows(net: nn.Module) -> str:
         if kind is not None and module.kernel_size not in (1, (1, 1)):
             sizes = (module.kernel_size, module.stride, module.padding)
             kernel, stride, padding = (size[0] if isinstance(size, tuple) else size for size in sizes)
-            found.append(f"{kind}{kernel}/{stride}+{padding}")
+            up = " up" if getattr(module, "ceil_mode", False) else ""
+            found.append(f"{kind}{kernel}/{stride}+{padding}{up}")
     return ", ".join(found)
 
 
