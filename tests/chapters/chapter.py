@@ -1,5 +1,6 @@
 """What the chapters' tests share."""
 
+import functools
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,27 +10,24 @@ from typing import Any
 
 import torch
 
-from book.networks import NETWORKS
+from book.networks import NETWORKS, build
 from book.notebooks import CHAPTERS, ROOT, cells, definitions, num_params
 
-__all__ = ["CHAPTERS", "NAMES", "PARAMETERS", "ROOT", "cells", "definitions", "num_params"]
+__all__ = ["CHAPTERS", "NAMES", "ROOT", "cells", "definitions", "num_params"]
 NAMES = tuple(NETWORKS)  # in the book's order
-PARAMETERS = {
-    "lenet": 61_706,
-    "alexnet": 46_764_746,
-    "vgg": 43_093_322,
-    "nin": 1_992_166,
-    "googlenet": 5_977_530,
-    "batch_norm": 62_158,
-    "resnet": 11_175_370,
-    "densenet": 757_322,
-}
 
 
 def made(chapter: str, make: Callable[[SimpleNamespace], Any], device: str = "meta") -> Any:
     """What ``make`` makes of the chapter's definitions; on ``meta`` it has shapes and no numbers."""
     with torch.device(device):
         return make(SimpleNamespace(**definitions(chapter)))
+
+
+@functools.cache
+def parameters(name: str) -> int:
+    """How many parameters the network of a chapter has."""
+    with torch.device("meta"):
+        return num_params(build(name))
 
 
 def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:

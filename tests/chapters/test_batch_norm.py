@@ -1,37 +1,17 @@
-"""The batch normalisation chapter: its layer against PyTorch's, and its networks."""
+"""The batch normalisation chapter's layer, where no cell compares it with PyTorch's: settings, float16, modes."""
 
 import pytest
 import torch
 from torch import nn
 
-CASES = [(2, nn.BatchNorm1d, (16, 5)), (4, nn.BatchNorm2d, (4, 5, 6, 7))]
 
-
-def outputs_and_gradients(norm, X, weights):
-    X = X.clone().requires_grad_()
-    norm.zero_grad()
-    Z = norm(X)
-    (Z * weights).sum().backward()
-    return Z.detach(), X.grad, norm.weight.grad, norm.bias.grad
-
-
-@pytest.mark.parametrize(("num_dims", "theirs", "shape"), CASES)
-@pytest.mark.parametrize("settings", [{}, {"momentum": 0.7, "eps": 0.1}])
-def test_equals_pytorch_in_outputs_gradients_and_statistics(chapter, num_dims, theirs, shape, settings):
-    ours, theirs = chapter.BatchNorm(5, num_dims, **settings), theirs(5, **settings)
-    nn.init.uniform_(ours.weight, 0.5, 1.5)
-    nn.init.normal_(ours.bias)
-    theirs.load_state_dict(ours.state_dict())
-    for step in range(8):
-        if step == 5:
-            ours.eval(), theirs.eval()
-        X, weights = 3 + 2 * torch.randn(shape), torch.randn(shape)
-        for a, b in zip(outputs_and_gradients(ours, X, weights), outputs_and_gradients(theirs, X, weights)):
-            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()), rtol=1e-5, atol=1e-5)
-    assert ours.num_batches_tracked == 5
-    ours.load_state_dict(theirs.state_dict())
-    torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+def test_momentum_and_eps_are_pytorchs(chapter):
+    settings = {"momentum": 0.7, "eps": 0.1}
+    ours, theirs = chapter.BatchNorm(5, num_dims=2, **settings), nn.BatchNorm1d(5, **settings)
+    for _ in range(3):
+        X = 3 + 2 * torch.randn(16, 5)
+        torch.testing.assert_close(ours(X), theirs(X))
+    torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -40,16 +20,9 @@ def test_statistics_survive_mixed_precision(chapter, dtype):
     ours, theirs = chapter.BatchNorm(2, num_dims=4), nn.BatchNorm2d(2)
     X = (3 * torch.randn(64, 2, 40, 40) + 1).to(dtype)
     with torch.autocast("cpu", dtype=dtype):
-        found, expected = ours(X).float(), theirs(X.float())
-    torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+        torch.testing.assert_close(ours(X).float(), theirs(X.float()), rtol=2e-2, atol=2e-2)
     torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ours.running_mean, theirs.running_mean, rtol=1e-3, atol=1e-4)
-
-
-def test_statistics_move_with_the_module(chapter):
-    norm = chapter.BatchNorm(3, num_dims=2)
-    assert [name for name, _ in norm.named_parameters()] == ["weight", "bias"]
-    assert norm.to("meta").running_mean.device.type == "meta"
 
 
 def test_mode_is_the_modules_own_and_not_whether_gradients_are_on(chapter):
@@ -57,10 +30,8 @@ def test_mode_is_the_modules_own_and_not_whether_gradients_are_on(chapter):
     with torch.no_grad():
         assert norm(X).mean().abs() < 1e-4  # train mode: the batch's own statistics
     before = norm.running_mean.clone()
-    norm.eval()
-    norm(X.requires_grad_()).sum().backward()
-    assert X.grad is not None and torch.equal(norm.running_mean, before)
-    assert norm.num_batches_tracked == 1
+    norm.eval()(X.requires_grad_())
+    assert torch.equal(norm.running_mean, before)
 
 
 def test_one_value_a_channel_is_refused_in_training_only(chapter):
@@ -71,27 +42,7 @@ def test_one_value_a_channel_is_refused_in_training_only(chapter):
     assert norm.eval()(torch.zeros(1, 3)).shape == (1, 3)
 
 
-def test_both_networks_agree_in_both_modes(chapter):
-    ours, theirs = chapter.lenet_bn(), chapter.lenet_bn_torch()
-    theirs.load_state_dict(ours.state_dict())
-    for _ in range(3):
-        X = torch.rand(16, 1, 28, 28)
-        torch.testing.assert_close(ours(X), theirs(X), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(ours.eval()(X), theirs.eval()(X), rtol=1e-5, atol=1e-5)
-
-
 def test_with_group_norm_no_neighbour_has_a_say(chapter):
     net = chapter.with_group_norm(chapter.lenet_bn_torch(activation=nn.ReLU))
     X = torch.rand(4, 1, 28, 28)
     torch.testing.assert_close(net(X)[:1], net(X[:1]), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("shape", [(16, 5), (4, 5, 6, 7)])
-def test_backward_pass_by_hand_is_autograds(chapter, shape):
-    norm, grad_Z = chapter.BatchNorm(5, len(shape), eps=1e-3), torch.randn(shape)
-    nn.init.uniform_(norm.weight, 0.5, 1.5)
-    X = (3 + 2 * torch.randn(shape)).requires_grad_()
-    norm(X).backward(grad_Z)
-    found = chapter.batch_norm_backward(grad_Z, X.detach(), norm.weight.detach(), eps=1e-3)
-    for ours, autograds in zip(found, (X.grad, norm.weight.grad, norm.bias.grad), strict=True):
-        torch.testing.assert_close(ours, autograds, rtol=1e-4, atol=1e-5)

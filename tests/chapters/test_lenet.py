@@ -1,34 +1,22 @@
-"""The LeNet chapter: what it writes by hand against PyTorch, and the network of 1998 against its paper."""
+"""The LeNet chapter: its training loop, what it says of sigmoids, and the layers of 1998 against their paper."""
 
 import pytest
 import torch
-from chapter import num_params
 from torch import nn
 from torch.nn import functional as F
 
 
-def test_definitions_print_nothing(chapter, capsys):
-    assert callable(chapter.lenet) and capsys.readouterr() == ("", "")
-
-
-def test_forward_pass_by_hand(chapter):
-    net, X = chapter.lenet(), torch.rand(3, 1, 28, 28)
-    torch.testing.assert_close(chapter.lenet_by_hand(X, list(net.parameters())), net(X), atol=1e-5, rtol=0)
-
-
-def test_loop_by_hand_takes_the_steps_of_gradient_descent(chapter, capsys):
+def test_loop_by_hand_takes_the_steps_of_gradient_descent(chapter):
     batches = [(torch.rand(8, 1, 28, 28), torch.randint(10, (8,))) for _ in range(3)]
     first, second = chapter.lenet(activation=nn.Tanh), chapter.lenet(activation=nn.Tanh)
     second.load_state_dict(first.state_dict())
-    losses = chapter.train_by_hand(first, batches, num_epochs=2, lr=0.1)
-    assert len(losses) == 6 and len(capsys.readouterr().out.splitlines()) == 2
+    assert len(chapter.train_by_hand(first, batches, num_epochs=2, lr=0.1)) == 6
     for X, y in batches * 2:
         gradients = torch.autograd.grad(F.cross_entropy(second(X), y), list(second.parameters()))
         with torch.no_grad():
             for parameter, gradient in zip(second.parameters(), gradients):
                 parameter -= 0.1 * gradient
-    for p, q in zip(first.parameters(), second.parameters(), strict=True):
-        torch.testing.assert_close(p, q)
+    torch.testing.assert_close(first.state_dict(), second.state_dict())
 
 
 def test_signal_and_gradient_shrink_through_sigmoids_only(chapter):
@@ -36,10 +24,8 @@ def test_signal_and_gradient_shrink_through_sigmoids_only(chapter):
     signals, gradients = {}, {}
     for name, (activation, gain) in chapter.contestants.items():
         net = chapter.lenet(activation=activation).apply(chapter.xavier_times(gain))
-        signal, passed_back, gradient = chapter.signal_and_gradient(net, X, y)
-        assert len(signal) == len(passed_back) == len(gradient) == 5
+        signal, passed_back, _ = chapter.signal_and_gradient(net, X, y)
         signals[name], gradients[name] = signal[-1] / signal[0], passed_back[-1] / passed_back[0]
-        assert not any(layer._forward_hooks for layer in net)
     assert signals.pop("sigmoid") < 0.02 < min(signals.values())
     assert 128 < gradients["sigmoid"] / gradients["tanh"] < 512  # four slopes of a quarter: 256
 
@@ -49,23 +35,6 @@ def test_what_is_passed_back_does_not_depend_on_the_batch_size(chapter):
     once = chapter.signal_and_gradient(net, X, y)[1]
     twice = chapter.signal_and_gradient(net, X.repeat(2, 1, 1, 1), y.repeat(2))[1]
     assert once == pytest.approx(twice, rel=1e-4)
-
-
-def test_averaging_to_5_by_5_is_the_average_pooling_at_28_pixels(chapter):
-    plain, averaged = chapter.lenet(activation=nn.ReLU), chapter.lenet_for(28, averaged=True)
-    plain.load_state_dict(averaged.state_dict())
-    X = torch.rand(2, 1, 28, 28)
-    torch.testing.assert_close(plain(X), averaged(X))
-
-
-# --- 1998 -------------------------------------------------------------------------------------------------------------
-
-
-def test_the_network_of_the_paper(chapter):
-    net = chapter.lenet5_1998()
-    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
-    assert [num_params(net[i]) for i in (1, 3, 5, 7, 9, 12, 14)] == [156, 12, 1516, 32, 48_120, 10_164, 0]
-    assert sum(isinstance(layer, chapter.ScaledTanh) for layer in net) == 6
 
 
 def test_connection_table_is_table_one_and_missing_connections_carry_nothing(chapter):

@@ -45,35 +45,27 @@ assert quote.update(CHAPTERS / "ninth.ipynb", records)
 """
 
 
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory) -> Path:
-    """The repository with a ninth network, whose notebook is LeNet's under another name, and one run of it."""
-    folder = copy_repository(tmp_path_factory.mktemp("ninth") / "book")
-    shutil.copy(folder / "chapters" / "lenet.ipynb", folder / "chapters" / "ninth.ipynb")
-    line = "      - file: chapters/densenet\n"
-    for file, old, new in (
-        ("chapters/ninth.ipynb", '"# LeNet', '"# Ninth: LeNet'),
-        ("book/networks.py", "\n}  # fmt: skip\n", ROW),
-        ("_toc.yml", line, line + "      - file: chapters/ninth\n"),
-    ):
-        text = (folder / file).read_text(encoding="utf-8")
-        assert old in text
-        (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
-    (folder / "train_ninth.py").write_text(SCRIPT, encoding="utf-8")
-    run_python(folder, "train_ninth.py", D2LTORCH_QUICK="1")
-    return folder
-
-
 def run_python(folder: Path, *arguments: str, **environment: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment |= {"PYTHONPATH": str(folder), "MPLBACKEND": "Agg", "PATH": path}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, env=os.environ | environment
-    )
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 
 
-def test_it_has_its_card_and_its_rows(copy):
+def test_it_has_its_card_its_rows_and_its_page(tmp_path):
+    """Its notebook is LeNet's under another name, and it has one run."""
+    copy = copy_repository(tmp_path / "book")
+    shutil.copy(copy / "chapters" / "lenet.ipynb", copy / "chapters" / "ninth.ipynb")
+    for file, old, new in (
+        ("chapters/ninth.ipynb", '"# LeNet', '"# Ninth: LeNet'),
+        ("book/networks.py", "\n}  # fmt: skip\n", ROW),
+    ):
+        text = (copy / file).read_text(encoding="utf-8")
+        assert old in text
+        (copy / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+    (copy / "train_ninth.py").write_text(SCRIPT, encoding="utf-8")
+    run_python(copy, "train_ninth.py", D2LTORCH_QUICK="1")
     assert (copy / "book" / "static" / "cards" / "ninth.png").stat().st_size > 1_000
     last = (copy / "book" / "results" / "runs.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     assert json.loads(last)["network"] == "ninth"
@@ -81,11 +73,8 @@ def test_it_has_its_card_and_its_rows(copy):
     assert "| [Ninth](../chapters/ninth.ipynb) | classic | 1 |" in page
     assert "| classic | 1 | 0." in (copy / "chapters" / "ninth.ipynb").read_text(encoding="utf-8")
 
-
-def test_its_page_is_built(copy):
-    (copy / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/changes\nchapters:\n  - file: chapters/ninth\n", encoding="utf-8"
-    )
+    contents = "format: jb-book\nroot: book/changes\nchapters:\n  - file: chapters/ninth\n"
+    (copy / "_toc.yml").write_text(contents, encoding="utf-8")
     run_python(copy, str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q")
     html = (copy / "_build" / "html" / "chapters" / "ninth.html").read_text(encoding="utf-8")
     assert "<h1>Ninth: LeNet" in html

@@ -11,7 +11,8 @@ import matplotlib.pyplot as plt
 import nbformat
 import pytest
 import torch
-from chapter import PARAMETERS
+from chapter import parameters
+from PIL import Image
 
 import d2ltorch as d2lt
 from book import networks
@@ -36,7 +37,6 @@ def books(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, tmp_path / getattr(module, name).name)
     monkeypatch.setattr(ledger.load, "__defaults__", (ledger.LEDGER,))
     monkeypatch.setattr(ledger.append, "__defaults__", (ledger.LEDGER,))
-    return tmp_path
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_missing_runs_are_run_recorded_and_repeated(few_images, books, call, cap
     call(run, *ONE_RUN)
     (record,) = ledger.load()
     assert (record["network"], record["recipe"], record["seed"], record["epochs"]) == ("lenet", "classic", 0, 1)
+    assert len(record["predictions"]) == 50 and record["mult_adds"] == 423_038
     assert record["commit"] == ledger.commit() and list(run.RUNS.iterdir()) == []  # checkpoint and note are gone
     call(run, *ONE_RUN)
     assert "0 runs are missing" in capsys.readouterr().out
@@ -121,7 +122,7 @@ def test_an_ablation_takes_one_part_away(network, call):
     assert (whole["augment"] is None) == (network == "batch_norm") == ("plain images" in parts)
     for name, arguments in parts.items():
         assert " ".join(sorted(key for key in whole if arguments[key] != whole[key])) == CHANGED[name]
-    assert sum(p.numel() for p in ablate.BUILD[network]().parameters()) == PARAMETERS[network]
+    assert sum(p.numel() for p in ablate.BUILD[network]().parameters()) == parameters(network)
     with pytest.raises(SystemExit, match=f"--only shift: {network} has nothing, AdamW, cosine"):
         call(ablate, "--network", network, "--only", "shift")
 
@@ -134,9 +135,6 @@ def test_mirroring_alone_moves_nothing():
     assert 16 < flipped < 48
 
 
-# --- the page ---------------------------------------------------------------------------------------------------------
-
-
 def test_the_stored_page_and_figures_are_what_the_ledger_gives(real_data, tmp_path, monkeypatch):
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
     page._test_labels.cache_clear()
@@ -145,11 +143,15 @@ def test_the_stored_page_and_figures_are_what_the_ledger_gives(real_data, tmp_pa
     for name in ("PAGE", "FIGURES", "CARDS"):
         monkeypatch.setattr(page, name, tmp_path / getattr(page, name).name)
     page.main()
-    assert page.PAGE.read_text(encoding="utf-8") == stored
+    assert page.PAGE.read_text(encoding="utf-8") == stored, "python -m book.results.page"
     assert {path.name: path.read_bytes() for path in page.FIGURES.glob("*.svg")} == figures
     assert (page.FIGURES / "all-wrong.png").stat().st_size > 1_000
     assert {path.stem for path in page.CARDS.iterdir()} == set(networks.NETWORKS)
     plt.close("all")
+
+
+def test_chapters_and_front_pages_quote_the_ledger(call):
+    call(quote, "--check")
 
 
 def test_quote_says_what_is_out_of_date_and_mends_it(books, tmp_path, call, monkeypatch, capsys):
@@ -167,75 +169,60 @@ def test_quote_says_what_is_out_of_date_and_mends_it(books, tmp_path, call, monk
     call(quote, "--check")
 
 
-# --- the chapters -----------------------------------------------------------------------------------------------------
-
 TINY = [
-    "import torch\nfrom torch import nn\nimport d2ltorch as d2lt\n"
+    "import torch\nfrom torch import nn\nimport matplotlib.pyplot as plt\nimport d2ltorch as d2lt\n"
     "train_iter, test_iter = d2lt.load_data_fashion_mnist(4096, device='cpu')",
     "torch.manual_seed(0)\nnet = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\nnum_epochs = 1\n"
     "history = d2lt.train(net, train_iter, test_iter, num_epochs, 0.1, animator=False)\nprint(history)",
-    "print('depth helps: undecided (3 of 5 seeds)')",
+    "plt.plot(range(3))\nplt.show()",
 ]
-
-
-def notebook(*outputs) -> nbformat.NotebookNode:
-    """A notebook with one cell that left these outputs."""
-    cell = nbformat.v4.new_code_cell(outputs=list(outputs), execution_count=1)
-    return nbformat.v4.new_notebook(cells=[cell])
-
-
-def stream(text: str, name: str = "stdout"):
-    return nbformat.v4.new_output("stream", name=name, text=text)
 
 
 def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_path, monkeypatch):
     checkpoint = run.checkpoint_of("lenet", "classic", 0, 1)  # of one epoch: never one of the book's
     ledger.forget(checkpoint)
     monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
+    monkeypatch.delenv("MPLBACKEND")  # the kernel chooses its own, which shows pictures
     monkeypatch.setattr(execute, "CHAPTERS", tmp_path)
     chapter = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in TINY])
     chapter.cells.insert(0, nbformat.v4.new_markdown_cell("numbers", metadata={"tags": ["ledger"]}))
-    chapter.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nbformat.write(chapter, tmp_path / "lenet.ipynb")
     record = execute.execute("lenet")
     stored = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
     assert [cell.source for cell in stored] == [cell.source for cell in chapter.cells]
-    cells = stored[1:]
-    assert [cell.execution_count for cell in cells] == [1, 2, 3]
-    assert f"test acc {record['test_acc'][0]:.3f} after 1 epoch" in cells[1].outputs[0].text
+    assert [cell.execution_count for cell in stored[1:]] == [1, 2, 3]
+    assert f"test acc {record['test_acc'][0]:.3f} after 1 epoch" in stored[2].outputs[0].text
+    picture = Image.open(io.BytesIO(base64.b64decode(stored[3].outputs[0].data["image/png"])))
+    assert picture.mode == "P"  # with a palette, which is smaller
     assert record["data"]["source"] == "Fashion-MNIST" and len(record["predictions"]) == 10_000
     assert record["parameters"] == 7_850
     assert execute.execute("lenet")["seconds"] == record["seconds"]  # the second time nothing is trained again
     ledger.forget(checkpoint)
 
 
+def printed(text: str, stream: str = "stdout") -> nbformat.NotebookNode:
+    """A notebook with one cell that printed the text."""
+    output = nbformat.v4.new_output("stream", name=stream, text=text)
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output], execution_count=1)])
+
+
 @pytest.mark.parametrize(
-    ("output", "source", "words"),
+    ("notebook", "source", "words"),
     [
-        (stream("careful", "stderr"), "Fashion-MNIST", "wrote to stderr: careful"),
-        (stream("Quick mode: 512 images"), "Fashion-MNIST", "ran in quick mode"),
-        (stream("fine"), "Fashion-MNIST, first 9 of 60,000", "ran on 'Fashion-MNIST, first 9 of 60,000'"),
+        (printed("careful", "stderr"), "Fashion-MNIST", "wrote to stderr: careful"),
+        (printed("Quick mode: 512 images"), "Fashion-MNIST", "ran in quick mode"),
+        (printed("fine"), "Fashion-MNIST, first 9 of 60,000", "ran on 'Fashion-MNIST, first 9 of 60,000'"),
     ],
 )
-def test_what_is_not_clean_is_not_stored(output, source, words):
+def test_what_is_not_clean_is_not_stored(notebook, source, words):
     with pytest.raises(SystemExit, match=words):
-        execute.refuse("x", notebook(output), {"data": {"source": source}})
+        execute.refuse("x", notebook, {"data": {"source": source}})
 
 
 @pytest.mark.parametrize("line", ["depth helps: yes (5 of 5 seeds)", "depth helps: 5 of 5 seeds, yes"])
 def test_a_verdict_that_turns_is_not_stored(line):
-    before = execute.verdicts(notebook(stream(f"before\n{line}\n")))
+    before = execute.verdicts(printed(f"before\n{line}\n"))
     assert before == {"depth helps": "yes"}
-    execute.compare("x", before, execute.verdicts(notebook(stream("depth helps: yes (4 of 5 seeds)"))))
+    execute.compare("x", before, execute.verdicts(printed("depth helps: yes (4 of 5 seeds)")))
     with pytest.raises(SystemExit, match="depth helps: yes, now undecided"):
-        execute.compare("x", before, execute.verdicts(notebook(stream("depth helps: undecided (3 of 5 seeds)"))))
-
-
-def test_pictures_are_stored_with_a_palette():
-    figure, axes = plt.subplots()
-    axes.plot([1, 2])
-    buffer = io.BytesIO()
-    figure.savefig(buffer)
-    plt.close(figure)
-    encoded = base64.b64encode(buffer.getvalue()).decode()
-    assert len(execute.smaller_png(encoded)) < len(encoded)
+        execute.compare("x", before, execute.verdicts(printed("depth helps: undecided (3 of 5 seeds)")))
