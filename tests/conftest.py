@@ -41,22 +41,13 @@ def sample():
     return d2lt.DataIter(images, labels, 64, shuffle=True), d2lt.DataIter(test_images, test_labels, 64)
 
 
-@pytest.fixture
-def offline(monkeypatch):
-    """No mirror answers, and no memory of an earlier failure."""
-    from d2ltorch import download
-
-    monkeypatch.setattr(download, "MIRRORS", ("http://127.0.0.1:9/",))
-    monkeypatch.setattr(download, "_failure", None)
-
-
-def idx_files(num_train: int = 50, num_test: int = 120, seed: int = 0) -> dict[str, bytes]:
-    """Four files in Fashion-MNIST's format with random pixels, by name."""
+def idx_files() -> dict[str, bytes]:
+    """Four files in Fashion-MNIST's format with random pixels, by name: 50 training and 120 test images."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     files = {}
-    for split, count in (("train", num_train), ("t10k", num_test)):
+    for split, count in (("train", 50), ("t10k", 120)):
         pixels = torch.randint(0, 256, (count * 784,), generator=generator, dtype=torch.uint8)
         labels = torch.randint(0, 10, (count,), generator=generator, dtype=torch.uint8)
         files[f"{split}-images-idx3-ubyte"] = struct.pack(">4I", 2051, count, 28, 28) + pixels.numpy().tobytes()

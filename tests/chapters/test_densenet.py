@@ -20,18 +20,23 @@ def test_feature_reuse_finds_the_source_that_is_read(chapter):
     torch.testing.assert_close(table.nanmean(dim=1), torch.ones(4))  # an equal share is 1
 
 
-def test_a_source_taken_away_is_no_longer_read_by_that_reader_alone(chapter):
-    net = nn.Sequential(nn.Conv2d(1, 6, 3), chapter.DenseBlock(3, 6, 2), chapter.transition_block(12, 4)).eval()
-    before = state_of(net)
-    tail = chapter.without_source(net, 1, 2, 1)  # layer 2 no longer reads layer 1
-    X, other = torch.rand(1, 6, 5, 5), torch.rand(1, 8, 5, 5)
-    changed = other.clone()
-    changed[:, 6:8] += 1
-    assert torch.equal(tail[0].layers[1](other), tail[0].layers[1](changed))
-    assert torch.equal(tail[0](X)[:, :8], net[1](X)[:, :8]) and not torch.equal(tail[0](X), net[1](X))
-    follows = chapter.without_source(net, 1, 4, 0)[1][2].weight
-    assert not follows[:, :6].any() and torch.equal(follows[:, 6:], net[2][2].weight[:, 6:])
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+def test_one_reader_gets_one_source_from_the_image_before_and_all_else_stays(chapter):
+    head = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(12, 5))
+    X = torch.rand(3, 6, 5, 5)
+    for follows in (chapter.transition_block(12, 4), head):
+        net = nn.Sequential(nn.Conv2d(1, 6, 3), chapter.DenseBlock(3, 6, 2), follows).eval()
+        before, whole = state_of(net), net[1](X)
+        mixed = whole[:, :8].clone()
+        mixed[:, 6:] = whole[[2, 0, 1], 6:8]
+        cut = chapter.without_source(net, 1, 2, 1)[0](X)  # layer 2 gets layer 1
+        assert torch.equal(cut[:, :8], whole[:, :8])
+        torch.testing.assert_close(cut[:, 8:10], net[1].layers[1](mixed))
+        for source, part in enumerate((slice(0, 6), slice(6, 8), slice(8, 10), slice(10, 12))):
+            mixed = whole.clone()
+            mixed[:, part] = whole[[2, 0, 1], part]
+            torch.testing.assert_close(chapter.without_source(net, 1, 4, source)(X), follows(mixed))
+        assert torch.equal(net[1](X), whole)
+        assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_added_features_are_added(chapter):

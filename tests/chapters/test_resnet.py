@@ -33,6 +33,11 @@ def test_plain_gradients_explode_with_depth_and_residual_ones_do_not(chapter):
     assert plain > 1000 and plain > 10 * residual
 
 
+def test_a_depth_that_the_paper_has_no_network_for_is_refused(chapter):
+    with pytest.raises(ValueError, match="depth=34 is not 6n"):
+        chapter.small_resnet(34)
+
+
 def test_option_a_takes_every_second_pixel_and_adds_empty_channels(chapter):
     X = torch.rand(2, 3, 5, 5)
     Y = chapter.PadShortcut(2, stride=2)(X)

@@ -15,7 +15,6 @@ import d2ltorch as d2lt
 from tests.conftest import idx_files
 
 FILES = idx_files()
-PROBE_LABELS = [0, 0, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9, 9]
 
 
 def load(batch_size, resize=None, *, device="cpu", **options):
@@ -59,16 +58,18 @@ def test_the_real_images_have_the_published_statistics_and_begin_with_the_sample
     assert (train_iter.source, test_iter.source) == ("Fashion-MNIST", "Fashion-MNIST")
     assert train_iter.labels.bincount().tolist() == [6_000] * 10 and test_iter.num_examples == 10_000
     assert (train_iter.images[:2_000] / 255).mean() == pytest.approx(0.286, abs=0.005)
-    assert d2lt.probe_images(test_iter)[1].tolist() == PROBE_LABELS
     for part, published, count in zip(sample, whole, (5_000, 1_000)):
         assert torch.equal(part.images, published.images[:count])
         assert torch.equal(part.labels, published.labels[:count])
 
 
 def test_only_the_first_examples_are_kept_and_the_source_says_so(small_root):
-    train_iter, test_iter = load(8, root=small_root, num_train=20, num_test=9_999)
+    train_iter, test_iter = load(8, 28, root=small_root, num_train=20, num_test=9_999)
+    assert train_iter.resize is None  # they have that size
     assert (train_iter.num_examples, train_iter.source) == (20, "Fashion-MNIST, first 20 of 60,000")
     assert (test_iter.num_examples, test_iter.source) == (120, "Fashion-MNIST, first 120 of 10,000")
+    images = "Fashion-MNIST, first 20 of 60,000: 20 images of 28×28"
+    assert repr(train_iter) == f"DataIter({images}, batches of 8, on cpu)"
 
 
 def test_quick_mode_keeps_512_and_256_and_needs_no_files(tmp_path, monkeypatch):
@@ -80,30 +81,14 @@ def test_quick_mode_keeps_512_and_256_and_needs_no_files(tmp_path, monkeypatch):
     assert load(128, root=tmp_path, num_train=99)[0].num_examples == 99
 
 
-def test_without_files_and_network_the_sample_stands_in_and_says_so(tmp_path, offline, capsys):
-    train_iter, test_iter = load(64, root=tmp_path / "none", num_train=100)
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert "Fashion-MNIST cannot be fetched" in captured.out and "stand in" in captured.out
-    assert train_iter.source == "Fashion-MNIST, first 100 of 60,000"
-    assert test_iter.source == "Fashion-MNIST, first 1,000 of 10,000"
+OTHER = {
+    "short": lambda content: content[:-1],
+    "a changed bit": lambda content: content[:99] + bytes([content[99] ^ 1]) + content[100:],
+    "in another's place": lambda content: FILES["t10k-images-idx3-ubyte"],
+}
 
 
-# Damaged files
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda b: b[:-1],
-        lambda b: b + b"x",
-        lambda b: b"",
-        lambda b: b"<html>" + b,
-        lambda b: b[:99] + bytes([b[99] ^ 1]) + b[100:],
-        lambda b: FILES["t10k-images-idx3-ubyte"],  # of the same set, in the other's place
-        lambda b: idx_files(seed=1)["train-images-idx3-ubyte"],  # another set in the same format
-    ],
-)
+@pytest.mark.parametrize("change", OTHER.values(), ids=OTHER)
 def test_a_file_that_is_not_the_published_one_is_named_and_kept(small_root, change):
     path = small_root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
     content = change(path.read_bytes())
@@ -116,15 +101,6 @@ def test_a_file_that_is_not_the_published_one_is_named_and_kept(small_root, chan
 # Batches
 
 
-def test_batches_are_images_in_0_to_1_with_their_labels(small_root):
-    train_iter, _ = load(16, root=small_root)
-    assert [len(y) for _, y in train_iter] == [16, 16, 16, 2] and len(train_iter) == 4
-    for X, y in train_iter:
-        assert X.dtype == torch.float32 and y.dtype == torch.int64
-        assert X.shape == (len(y), 1, 28, 28)
-        assert 0 <= X.min() < 0.1 and 0.9 < X.max() <= 1
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 80), st.booleans())
 def test_every_pass_holds_every_example_once_with_its_label(num_examples, batch_size, shuffle):
@@ -132,42 +108,38 @@ def test_every_pass_holds_every_example_once_with_its_label(num_examples, batch_
     batches = list(iterator)
     assert len(batches) == len(iterator)
     assert all(len(y) == batch_size for _, y in batches[:-1])
-    assert all((X[:, 0, 0, 0] * 255).round().long().tolist() == y.tolist() for X, y in batches)
+    for X, y in batches:
+        assert X.shape == (len(y), 1, 28, 28) and (X.dtype, y.dtype) == (torch.float32, torch.int64)
+        torch.testing.assert_close(X[:, 0, 0, 0], y / 255)  # from 0 to 1
     seen = torch.cat([y for _, y in batches]).tolist()
     assert sorted(seen) == list(range(num_examples)) and iterator.num_examples == num_examples
     assert shuffle or seen == sorted(seen)
 
 
-def test_the_order_follows_the_seed_and_changes_from_pass_to_pass():
+def test_the_order_follows_the_seed_and_is_another_in_each_pass_even_of_two_at_once():
     iterator = numbered_iter(100, 32, shuffle=True)
     orders = []
     for _ in range(2):
         torch.manual_seed(7)
-        orders.append([torch.cat([y for _, y in iterator]).tolist() for _ in range(2)])
+        pairs = list(zip(iterator, iterator))
+        orders.append([torch.cat([pair[side][1] for pair in pairs]).tolist() for side in (0, 1)])
     assert orders[0] == orders[1]
     assert orders[0][0] != orders[0][1]
+    assert sorted(orders[0][0]) == sorted(orders[0][1]) == list(range(100))
 
 
-def test_two_passes_at_once_do_not_disturb_each_other_and_one_in_order_draws_nothing():
-    iterator = numbered_iter(50, 8, shuffle=True)
-    pairs = list(zip(iterator, iterator))
-    for side in (0, 1):
-        assert sorted(torch.cat([pair[side][1] for pair in pairs]).tolist()) == list(range(50))
+def test_a_pass_in_order_draws_nothing():
     before = torch.get_rng_state()
-    assert torch.cat([y for _, y in iterator.in_order()]).tolist() == list(range(50))
+    assert torch.cat([y for _, y in numbered_iter(50, 8, shuffle=True).in_order()]).tolist() == list(range(50))
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (160, 20)])
-@pytest.mark.parametrize("size", [8, 20, 28, 96, None])
+@pytest.mark.parametrize("size", [20, 96])
 def test_resizing_is_bilinear_and_smooths_when_height_or_width_shrinks(height, width, size):
     images = torch.randint(0, 256, (40, 1, height, width), dtype=torch.uint8)
-    data_iter = d2lt.DataIter(images, torch.arange(40), 40, resize=size)
-    ((X, _),) = data_iter
-    expected = images / 255
-    assert data_iter.resize == (None if size == height else size)
-    if data_iter.resize:
-        expected = F.interpolate(expected, (size, size), mode="bilinear", antialias=size < max(height, width))
+    ((X, _),) = d2lt.DataIter(images, torch.arange(40), 40, resize=size)
+    expected = F.interpolate(images / 255, (size, size), mode="bilinear", antialias=size < max(height, width))
     torch.testing.assert_close(X, expected, rtol=0, atol=0)
 
 
@@ -186,12 +158,6 @@ def test_labels_of_any_whole_type_and_images_in_colour():
     data_iter = d2lt.DataIter(images, torch.tensor([0, 1, 2, 6], dtype=torch.uint8), 4)
     X, y = next(iter(data_iter))
     assert X.shape == (4, 3, 28, 20) and y.dtype == torch.int64 and data_iter.num_classes == 7
-
-
-def test_an_iterator_says_what_it_is(small_root):
-    text = repr(load(16, 32, root=small_root)[0])
-    images = "Fashion-MNIST, first 50 of 60,000: 50 images of 32×32"
-    assert text == f"DataIter({images}, batches of 16, on cpu)"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -214,39 +180,34 @@ def test_probe_images_cover_all_classes_at_every_size(sample):
     _, test_iter = sample
     X, y = d2lt.probe_images(test_iter)
     assert X.shape == (16, 1, 28, 28)
-    assert y.tolist() == PROBE_LABELS and set(PROBE_LABELS) == set(range(10))
+    assert y.tolist() == [0, 0, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9, 9]
     Z, z = d2lt.probe_images(d2lt.DataIter(test_iter.images, test_iter.labels, 64, resize=96))
     assert Z.shape == (16, 1, 96, 96) and torch.equal(y, z)
-    assert len(set(d2lt.probe_images(numbered_iter(99, 8))[1].tolist())) == 16
+    assert d2lt.probe_images(numbered_iter(99, 8))[1].unique().numel() == 16
 
 
 @pytest.mark.parametrize(
-    ("data_iter", "error", "words"),
+    ("data_iter", "words"),
     [
-        ([1], TypeError, r"data_iter is a list: give d2lt\.DataIter"),
-        (numbered_iter(300, 8, shuffle=True), ValueError, "pass test_iter"),
-        (numbered_iter(98, 8), ValueError, r"has 98 images.*num_test=99"),
+        (numbered_iter(300, 8, shuffle=True), "pass test_iter"),
+        (numbered_iter(98, 8), r"has 98 images.*num_test=99"),
     ],
 )
-def test_probe_images_of_the_wrong_iterator(data_iter, error, words):
-    with pytest.raises(error, match=words):
+def test_probe_images_of_the_wrong_iterator(data_iter, words):
+    with pytest.raises(ValueError, match=words):
         d2lt.probe_images(data_iter)
 
 
 def test_names_of_classes():
     assert d2lt.text_labels(9) == ["ankle boot"]
-    assert d2lt.text_labels(torch.tensor(3)) == ["dress"]
-    for several in ([2, 5], torch.tensor([2, 5]), np.array([2, 5]), (n for n in (2, 5))):
+    for several in ([2, 5], torch.tensor([2, 5]), (n for n in (2, 5))):
         assert d2lt.text_labels(several) == ["pullover", "sandal"]
-    assert d2lt.text_labels([]) == []
 
 
 # Devices
 
 
-@pytest.mark.parametrize(
-    ("value", "quick"), [("1", True), ("true", True), ("0", False), ("", False), ("no", False), ("off", False)]
-)
+@pytest.mark.parametrize(("value", "quick"), [("1", True), ("", False), ("No ", False)])
 def test_what_switches_quick_mode_on(monkeypatch, value, quick):
     monkeypatch.setenv("D2LTORCH_QUICK", value)
     assert d2lt.is_quick() is quick
@@ -283,7 +244,7 @@ def test_report_setup_says_how_to_get_a_gpu_and_warns_of_a_slow_cpu(monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["batch_size", "resize", "num_train", "num_test"])
-@pytest.mark.parametrize("value", [0, -1, 2.5, True, "a", 64.0, [8], float("nan")])
+@pytest.mark.parametrize("value", [0, 2.5, True, torch.tensor(True), "a"])
 def test_numbers_that_cannot_be_meant(small_root, name, value):
     error = ValueError if type(value) is int else TypeError
     with pytest.raises(error, match=re.escape(f"{name}={value!r}")):
@@ -296,8 +257,6 @@ def test_numbers_that_cannot_be_meant(small_root, name, value):
         ({"resize": 7}, ValueError, "resize=7 is too small: give 8 or more"),
         ({"device": 3}, TypeError, "device=3"),
         ({"device": "gpu"}, ValueError, "device='gpu' cannot be used"),
-        ({"device": "cuda:99"}, ValueError, "device='cuda:99' cannot be used"),
-        ({"device": ""}, ValueError, "device='' cannot be used"),
         ({"root": 3}, TypeError, "root=3"),
         ({"root": __file__}, ValueError, "is a file"),
     ],
@@ -318,8 +277,6 @@ def test_other_arguments_that_cannot_be_meant(small_root, changes, error, words)
         ({"labels": torch.arange(4.0)}, TypeError, "labels has the type torch.float32"),
         ({"labels": torch.arange(4) - 1}, ValueError, "labels has a -1"),
         ({"labels": [0, 1, 2, 3]}, TypeError, "labels is a list"),
-        ({"batch_size": 0}, ValueError, "batch_size=0"),
-        ({"batch_size": torch.tensor(True)}, TypeError, "batch_size=tensor"),
         ({"shuffle": "no"}, TypeError, "shuffle='no' is neither True nor False"),
     ],
 )
@@ -329,11 +286,7 @@ def test_images_and_labels_that_cannot_be_meant(changes, error, words):
         d2lt.DataIter(**(arguments | changes))
 
 
-@pytest.mark.parametrize(
-    "indices",
-    [[1.5], torch.tensor([1.5]), [True], [100], [-101], ["a"], 5, torch.tensor(5), torch.arange(100) == 3],
-    ids=str,
-)
+@pytest.mark.parametrize("indices", [[1.5], [100], [-101], 5, torch.arange(100) == 3], ids=str)
 def test_examples_that_do_not_exist(indices):
     with pytest.raises((TypeError, ValueError), match="indices="):
         numbered_iter(100, 8).examples(indices)
@@ -345,9 +298,6 @@ def test_examples_that_do_not_exist(indices):
         (10, ValueError, "y=10 is not a class: give 0 to 9"),
         ([3, -1], ValueError, "y=-1"),
         (torch.tensor([1.5]), TypeError, "y=1.5 is not a whole number"),
-        ("shirt", TypeError, "y='s'"),
-        (None, TypeError, "y=None"),
-        (2.0, TypeError, "y=2.0"),
     ],
 )
 def test_classes_that_do_not_exist(y, error, message):

@@ -61,10 +61,8 @@ def test_missing_operators_are_defined_one_after_the_other(import_with):
     ("error", "message"),
     [
         (RuntimeError, "operator other::nms does not exist"),
-        (RuntimeError, "CUDA versions differ"),
         (RuntimeError, "operator torchvision::stand_in_never does not exist"),  # although it is defined by then
         (ImportError, "operator torchvision::nms does not exist"),
-        (ModuleNotFoundError, "No module named 'no_such_module'"),
     ],
 )
 def test_any_other_error_passes_through(import_with, error, message):
@@ -72,15 +70,7 @@ def test_any_other_error_passes_through(import_with, error, message):
         import_with(__init__=f"raise {error.__name__}({message!r})")
 
 
-def test_the_installed_torchvision_imports_without_a_word():
-    program = (
-        "import d2ltorch, torchvision, torch\n"
-        "from torchvision import datasets, models, transforms\n"
-        "assert d2ltorch.torchvision is torchvision\n"
-        "transforms.Resize(8)(torch.zeros(3, 16, 16))\n"
-        "models.vgg11(num_classes=2).features(torch.zeros(1, 3, 32, 32))\n"
-    )
-    command = [sys.executable, "-W", "error", "-c", program]
+def test_d2ltorch_imports_without_a_word():
+    command = [sys.executable, "-W", "error", "-c", "import d2ltorch"]
     done = subprocess.run(command, cwd=SHIM.parents[1], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == done.stderr == ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -2,14 +2,13 @@
 
 import functools
 import hashlib
+import itertools
 import json
+import multiprocessing
 import os
-import signal
+import re
 import stat
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
+import time
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from d2ltorch import recipes
 from tests.package.conftest import left_as_found
 
 
-def make_iters(num_train=100, num_test=53, batch_size=32, resize=None):
+def make_iters(num_train=100, num_test=53, batch_size=32):
     """Images whose class decides which rows are bright: learnable, small, and never the same batch size at the end."""
     generator = torch.Generator().manual_seed(7)
     iters = []
@@ -32,7 +31,7 @@ def make_iters(num_train=100, num_test=53, batch_size=32, resize=None):
         for image, label in zip(images, labels):
             image[0, 2 * label : 2 * label + 4] += 120
         images = images.to(torch.uint8)
-        iters.append(d2lt.DataIter(images, labels, batch_size, resize=resize, shuffle=shuffle, source="stripes"))
+        iters.append(d2lt.DataIter(images, labels, batch_size, shuffle=shuffle, source="stripes"))
     return iters
 
 
@@ -98,6 +97,8 @@ def test_train_equals_the_plain_loop(options):
             count += len(y)
         assert history.train_loss[epoch] == pytest.approx(loss_sum / count, rel=1e-5)
         assert history.train_acc[epoch] == correct / count
+    assert len(history) == 3 and all(rate > 0 for rate in history.examples_per_second)
+    assert [(row["epoch"], row["test_acc"]) for row in history.rows()] == list(zip((1, 2, 3), history.test_acc))
     torch.testing.assert_close(weights(net), weights(plain), rtol=1e-4, atol=1e-6)
 
 
@@ -112,15 +113,6 @@ def test_evaluate_weighs_every_example_the_same_and_leaves_everything_as_it_foun
     logits = net.eval()(X)
     assert loss == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-5)
     assert accuracy == pytest.approx((logits.argmax(1) == y).float().mean().item())
-
-
-def test_a_network_learns_and_its_history_has_a_row_for_every_epoch():
-    torch.manual_seed(0)
-    _, history = fit(8, net=make_net(8), iters=make_iters(num_train=200))
-    assert history.test_acc[-1] > 0.95 > history.test_acc[0]
-    assert len(history) == 8 and all(rate > 0 for rate in history.examples_per_second)
-    assert [row["epoch"] for row in history.rows()] == list(range(1, 9))
-    assert history.rows()[1]["test_acc"] == history.test_acc[1]
 
 
 def test_bfloat16_agrees_with_float32_within_the_spread_of_seeds():
@@ -139,31 +131,25 @@ def test_a_history_says_what_auto_precision_chose_and_what_it_learnt_from():
     assert history.test_acc == [None]
 
 
+def two_rates(parameters):
+    first, *rest = parameters
+    return torch.optim.SGD([{"params": [first], "lr": 0.01}, {"params": rest, "lr": 0.1}], lr=1.0)
+
+
 @pytest.mark.parametrize(
-    "optimizer",
+    ("optimizer", "rates"),
     [
-        None,
-        torch.optim.SGD,
-        functools.partial(torch.optim.SGD, lr=0.5),
-        functools.partial(torch.optim.SGD, lr=0.0),
-        d2lt.modern_recipe()["optimizer"],
+        (None, [0.25]),
+        (functools.partial(torch.optim.SGD, lr=0.5), [0.25]),
+        (functools.partial(torch.optim.SGD, lr=0.0), [0.25]),
+        (two_rates, [0.025, 0.25]),  # groups keep their ratio
     ],
 )
-def test_the_rate_is_the_one_given(optimizer):
+def test_the_rate_is_the_one_given(optimizer, rates):
     _, history = fit(lr=0.25, iters=FEW, optimizer=optimizer)
-    assert history.meta["lr"] == 0.25 and "initial_lr: 0.25 lr: 0.25" in history.meta["optimizer"]
-
-
-def test_groups_with_rates_of_their_own_keep_their_ratio():
-    made = []
-
-    def two_rates(parameters):
-        first, *rest = parameters
-        made.append(torch.optim.SGD([{"params": [first], "lr": 0.01}, {"params": rest, "lr": 0.1}], lr=1.0))
-        return made[-1]
-
-    fit(lr=0.2, iters=FEW, optimizer=two_rates)
-    assert [group["lr"] for group in made[0].param_groups] == pytest.approx([0.02, 0.2])
+    assert history.meta["lr"] == 0.25
+    found = re.findall(r" lr: ([\d.]+)", history.meta["optimizer"])
+    assert [float(rate) for rate in found] == pytest.approx(rates)
 
 
 def test_same_seed_same_history_with_or_without_a_plot_or_evaluations(capsys):
@@ -199,15 +185,6 @@ def test_frozen_batch_norm_stays_frozen_and_a_network_in_evaluation_mode_trains(
 # --- checkpoints ------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_stopped_and_resumed_ends_bit_for_bit_where_an_unbroken_one_does(tmp_path):
-    whole, history = run_to(None, 4)
-    run_to(tmp_path / "run.pt", 2)
-    torch.manual_seed(99)  # whatever happened in between
-    resumed, again = run_to(tmp_path / "run.pt", 4)
-    assert torch.equal(weights(resumed), weights(whole))
-    assert again.train_loss == history.train_loss and again.test_acc == history.test_acc
-
-
 def test_a_run_resumed_on_another_machine_names_both(tmp_path, monkeypatch):
     for epochs, name in ((1, "CPU (A)"), (2, "CPU (A)"), (3, "CPU (B)"), (4, "CPU (B)"), (4, "CPU (C)")):
         monkeypatch.setattr(d2lt.checkpoint, "device_name", lambda device, name=name: name)
@@ -215,33 +192,33 @@ def test_a_run_resumed_on_another_machine_names_both(tmp_path, monkeypatch):
     assert history.meta["device_name"] == "CPU (A), then CPU (B)"  # C only read what was finished
 
 
-WRITES_FOR_EVER = """
-    import sys, time, torch
-    from tests.package.test_training import run_to
+def write_for_ever(path, begun):
+    """A run that stays in the middle of writing its third checkpoint."""
 
     def save_and_wait(state, file, save=torch.save):
         save(state, file)
         if len(state["rows"]) == 3:
             file.flush()
-            print("now", flush=True)
-            time.sleep(60)
+            begun.set()
+            time.sleep(600)
 
     torch.save = save_and_wait
-    run_to(sys.argv[1], 5)
-"""
+    run_to(path, 5)
 
 
-def test_sigkill_during_a_write_costs_at_most_the_epoch_under_way(tmp_path):
-    path = tmp_path / "run.pt"
-    command = [sys.executable, "-c", textwrap.dedent(WRITES_FOR_EVER), str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as process:
-        assert process.stdout.readline().strip() == "now"
-        process.send_signal(signal.SIGKILL)
+def test_a_run_killed_in_a_write_and_resumed_ends_bit_for_bit_where_an_unbroken_one_does(tmp_path):
+    path, new_process = tmp_path / "run.pt", multiprocessing.get_context("spawn")
+    begun = new_process.Event()
+    process = new_process.Process(target=write_for_ever, args=(path, begun), daemon=True)
+    process.start()
+    assert begun.wait(240)
+    process.kill()
+    process.join()
     assert len(torch.load(path, weights_only=True)["rows"]) == 2
     whole, history = run_to(None, 5)
     resumed, again = run_to(path, 5)
     assert torch.equal(weights(resumed), weights(whole))
-    assert again.test_loss == history.test_loss
+    assert (again.train_loss, again.test_acc) == (history.train_loss, history.test_acc)
 
 
 def assert_refused(path, words, num_epochs=2, **options):
@@ -274,48 +251,29 @@ def test_a_checkpoint_of_another_network_or_run_is_refused(tmp_path, first, then
     assert_refused(tmp_path / "run.pt", words, **then)
 
 
-def change(edit):
-    """A change of the content of a checkpoint."""
-
-    def damage(path):
-        state = torch.load(path, weights_only=True)
-        edit(state)
-        torch.save(state, path)
-
-    return damage
-
-
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("edit", "words"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-2000]), "damaged"),
-        (lambda path: path.write_bytes(b""), "damaged"),
-        (lambda path: path.write_bytes(b"not a checkpoint"), "damaged"),
-        (change(lambda state: state["net"].update({"0.bias": torch.zeros(4).half()})), "float16 there and .* float32"),
-        (change(lambda state: state.pop("optimizer")), "it has no .'optimizer'"),
-        (change(lambda state: state.pop("rows")), "it has no .'rows'"),
-        (change(lambda state: state["rows"][0].pop("test_acc")), "damaged: 'test_acc'"),
+        (lambda state: state["net"].update({"0.bias": torch.zeros(4).half()}), "float16 there and .* float32"),
+        (lambda state: state.pop("optimizer"), "it has no .'optimizer'"),
+        (lambda state: state["rows"][0].pop("test_acc"), "damaged: 'test_acc'"),
     ],
 )
-def test_a_damaged_checkpoint_is_refused(tmp_path, damage, words):
-    run_to(tmp_path / "run.pt", 1)
-    damage(tmp_path / "run.pt")
-    assert_refused(tmp_path / "run.pt", words)
+def test_a_checkpoint_of_another_make_is_refused(tmp_path, edit, words):
+    path = tmp_path / "run.pt"
+    run_to(path, 1)
+    state = torch.load(path, weights_only=True)
+    edit(state)
+    torch.save(state, path)
+    assert_refused(path, words)
 
 
-def test_permission_denied_says_so(tmp_path, monkeypatch):
-    def denied(*args, **kwargs):
-        raise PermissionError(13, "Permission denied")
-
-    run_to(tmp_path / "run.pt", 1)
-    monkeypatch.setattr(torch, "load", denied)
-    assert_refused(tmp_path / "run.pt", r"from \(\[Errno 13\] Permission denied\)")
-
-
-def test_no_changed_bit_goes_unnoticed(tmp_path):
+def test_no_missing_end_and_no_changed_bit_goes_unnoticed(tmp_path):
     path = tmp_path / "run.pt"
     expected = weights(run_to(path, 1)[0])
     content = path.read_bytes()
+    path.write_bytes(content[:-2000])
+    assert_refused(path, "damaged, or not a checkpoint")
     generator = torch.Generator().manual_seed(0)
     refused = 0
     for position in torch.randint(0, len(content), (60,), generator=generator).tolist():
@@ -329,24 +287,21 @@ def test_no_changed_bit_goes_unnoticed(tmp_path):
     assert refused > 40
 
 
-class Brighter:
-    def __call__(self, X):
-        return X * 0.5
+class Cosine:
+    def __call__(self, progress):
+        return np.cos(progress)
 
 
-@pytest.mark.parametrize("make_augment", [lambda: functools.partial(torch.mul, other=0.5), Brighter])
-def test_numpy_numbers_and_function_objects_can_be_resumed(tmp_path, make_augment):
-    def sgd(parameters):
-        return torch.optim.SGD(parameters, lr=np.float64(1), momentum=np.float32(0.9))
-
+def test_numpy_numbers_and_function_objects_can_be_resumed(tmp_path):
+    sgd = functools.partial(torch.optim.SGD, lr=np.float64(1), momentum=np.float32(0.9))
     recipe = d2lt.modern_recipe(lr=np.float64(0.1)) | {"optimizer": sgd}
     where = {"iters": make_iters(batch_size=np.int64(32)), "checkpoint": tmp_path / "run.pt"}
     histories = []
     for _ in range(2):  # the second with functions at other addresses, as in another process
-        changes = {"schedule": lambda progress: np.cos(progress), "augment": make_augment()}
+        changes = {"schedule": Cosine(), "augment": functools.partial(torch.mul, other=0.5)}
         histories.append(fit(np.int64(2), **(recipe | changes), **where)[1])
     assert len(histories[1]) == 2 and histories[1].seconds == histories[0].seconds
-    assert "0x" not in histories[1].meta["augment"]
+    assert "0x" not in histories[1].meta["schedule"] + histories[1].meta["augment"]
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
@@ -366,48 +321,39 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 
 def test_a_checkpoint_lies_alone_where_it_is_said_and_has_the_modes_that_the_umask_gives(tmp_path, monkeypatch):
-    home = tmp_path / "home"
-    home.mkdir()
-    for variable in ("HOME", "USERPROFILE"):
-        monkeypatch.setenv(variable, str(home))
-    monkeypatch.chdir(tmp_path)
-    (home / ".run.pt.part").write_bytes(b"left by a killed process")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".run.pt.part").write_bytes(b"left by a killed process")
     old = os.umask(0o027)
     try:
         run_to("~/run.pt", 1)
     finally:
         os.umask(old)
-    assert stat.S_IMODE((home / "run.pt").stat().st_mode) == 0o640
-    assert list(home.iterdir()) == [home / "run.pt"] and list(tmp_path.iterdir()) == [home]
-
-
-def test_a_folder_that_cannot_be_written_to_is_found_before_the_first_epoch(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(d2lt.CheckpointError, match=r"cannot be written there .*name a file in a folder of yours"):
-        fit(augment=no_epoch, checkpoint=tmp_path / "file" / "run.pt")
+    assert list(tmp_path.iterdir()) == [tmp_path / "run.pt"]
+    assert stat.S_IMODE((tmp_path / "run.pt").stat().st_mode) == 0o640
 
 
 # --- a classroom ------------------------------------------------------------------------------------------------------
 
 
-class Interrupts:
-    """An augmentation during whose n-th batch somebody presses Ctrl-C."""
+def interrupt(batch):
+    """An augmentation during whose ``batch``-th call somebody presses Ctrl-C."""
+    calls = itertools.count(1)
 
-    def __init__(self, at):
-        self.left = at
-
-    def __call__(self, X):
-        self.left -= 1
-        if self.left == 0:
+    def augment(X):
+        if next(calls) == batch:
             raise KeyboardInterrupt
         return X
 
+    return augment
 
-def test_an_interrupt_returns_the_epochs_so_far_and_says_where_the_weights_are(capsys):
-    _, history = fit(5, augment=Interrupts(7))
+
+def test_an_interrupt_returns_the_epochs_so_far_and_stops_what_goes_on_where_there_is_none(capsys):
+    _, history = fit(5, augment=interrupt(7))
     assert len(history) == 1
     said = capsys.readouterr().out
     assert "Interrupted in epoch 2 of 5" in said and "weights are in the middle of epoch 2" in said
+    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 5"):
+        fit(5, augment=interrupt(2))
 
 
 def test_an_interrupt_while_saving_leaves_whole_epochs(tmp_path, monkeypatch, capsys):
@@ -425,22 +371,16 @@ def test_an_interrupt_while_saving_leaves_whole_epochs(tmp_path, monkeypatch, ca
     assert "history has the 2 finished, and so have the weights" in capsys.readouterr().out
 
 
-def test_an_interrupt_without_an_epoch_stops_what_goes_on():
-    with pytest.raises(KeyboardInterrupt, match="epoch 1 of 5"):
-        fit(5, augment=Interrupts(2))
-
-
 class FullMemory(nn.Linear):
     def forward(self, X):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-@pytest.mark.parametrize("tested", [True, False])
-def test_a_diverged_run_is_an_error_and_is_never_saved(tmp_path, tested):
+def test_a_diverged_run_is_an_error_and_is_never_saved(tmp_path):
     net = make_net()  # its weights become NaN in a step although the loss was finite
     net[4].weight.register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(FloatingPointError, match=r"4\.weight is not finite in epoch 1.*lr=.*schedule.*augment"):
-        fit(2, net=net, iters=(FEW[0], FEW[1] if tested else None), checkpoint=tmp_path / "run.pt")
+        fit(2, net=net, iters=FEW, checkpoint=tmp_path / "run.pt")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -463,35 +403,21 @@ def dense(num_features, num_classes):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"net": "lenet"}, TypeError, "net='lenet'"),
-        ({"net": make_net}, TypeError, "net=<function make_net.*give one, such as lenet"),
+        ({"net": "lenet"}, TypeError, "net='lenet'.*give one, such as lenet"),
         ({"net": nn.Flatten()}, ValueError, "no parameter to train"),
-        ({"net": nn.Sequential(nn.Flatten(), nn.LazyLinear(10))}, ValueError, "lazy layer"),
         ({"net": dense(784, 9)}, ValueError, "9 logits.*num_classes=10"),
         ({"net": dense(700, 10)}, ValueError, r"Linear \(1\).*takes 700 features and got 784"),
         ({"net": nn.Conv2d(1, 10, 3)}, ValueError, r"\(32, 10, 26, 26\) for 32 examples"),
-        ({"net": nn.Conv2d(3, 4, 5)}, ValueError, r"received the shape \(1, 1, 28, 28\); it takes 3 channels"),
         ({"net": FullMemory(1, 10)}, MemoryError, r"batch_size=32: halve it.*resize="),
         ({"net": make_net().half()}, ValueError, r"not float32 \(0\.weight is float16\): net\.float\(\)"),
-        ({"net": make_net().double()}, ValueError, "0.weight is float64"),
-        ({"train_iter": [1]}, TypeError, r"train_iter is a list: give d2lt\.DataIter\(images, labels, batch_size\)"),
         ({"train_iter": torch.utils.data.DataLoader([1])}, TypeError, "train_iter is a DataLoader: give d2lt.DataIter"),
         ({"test_iter": 3}, TypeError, "test_iter is a int"),
         ({"train_iter": FEW[1], "test_iter": FEW[0]}, ValueError, "train_iter is in order and test_iter is shuffled"),
         ({"num_epochs": 0}, ValueError, "num_epochs=0"),
-        ({"num_epochs": 1.5}, TypeError, "num_epochs=1.5"),
-        ({"num_epochs": True}, TypeError, "num_epochs=True"),
         ({"lr": "0.1"}, TypeError, "lr='0.1'"),
-        ({"lr": torch.ones(2)}, TypeError, "lr=tensor"),
         ({"lr": 0}, ValueError, "lr=0.0 must be a positive number such as 0.1"),
-        ({"lr": -0.1}, ValueError, "lr=-0.1"),
-        ({"lr": float("nan")}, ValueError, "lr=nan"),
         ({"lr": float("inf")}, ValueError, "lr=inf"),
-        (
-            {"lr": 1e30, "train_iter": STRIPES[0]},
-            FloatingPointError,
-            r"in batch \d+ the loss is not finite in epoch 1: .*lr=1e\+30",
-        ),
+        ({"lr": 1e30, "train_iter": STRIPES[0]}, FloatingPointError, r"in batch \d+ the loss is not finite in epoch 1"),
         ({"label_smoothing": 1.0}, ValueError, "label_smoothing=1.0"),
         ({"label_smoothing": -0.1}, ValueError, "label_smoothing=-0.1"),
         ({"precision": "half"}, ValueError, "precision='half'"),
@@ -505,7 +431,7 @@ def dense(num_features, num_classes):
         ({"augment": lambda X: None}, TypeError, "augment returned None: let it return the images"),
         ({"checkpoint": 3}, TypeError, "checkpoint=3"),
         ({"checkpoint": "."}, ValueError, "checkpoint='.' is a folder"),
-        ({"device": "hpu"}, ValueError, "device='hpu'"),
+        ({"checkpoint": f"{__file__}/run.pt", "augment": no_epoch}, d2lt.CheckpointError, "cannot be written there "),
         ({"device": "gpu"}, ValueError, "device='gpu'"),
         ({"animator": "yes"}, TypeError, "animator='yes' is neither True nor False"),
     ],
@@ -518,8 +444,6 @@ def test_what_cannot_be_meant_or_trained_is_named(changes, error, words):
 
 
 def test_what_cannot_be_evaluated_is_named():
-    with pytest.raises(ValueError, match=r"Linear \(1\).*takes 700 features and got 784"):
-        d2lt.evaluate(dense(700, 10), FEW[1])
     with pytest.raises(TypeError, match="data_iter is a list"):
         d2lt.evaluate(make_net(), [1])
 
