@@ -20,7 +20,7 @@ HALF = "2 Dropout 0.5"  # the same paper, 4.2: dropout leaves half
 RESPONSES = "2 LocalResponseNorm(5, alpha=0.0005, beta=0.75, k=2)"
 VGG11 = "3/1+1, max 2/2+0, 3/1+1, max 2/2+0" + ", 3/1+1, 3/1+1, max 2/2+0" * 3  # Simonyan and Zisserman (2015), table 1
 NIN = "11/4+0, max 3/2+0, 5/1+2, max 3/2+0, 3/1+1, max 3/2+0, 3/1+1"  # AlexNet's windows
-NIN_CIFAR = "5/1+2, max 3/2+1, 5/1+2, avg 3/2+1, 3/1+1"  # as its authors released it
+NIN_CIFAR = "5/1+2, max 3/2+0 up, 5/1+2, avg 3/2+0 up, 3/1+1"  # as its authors released it; Caffe rounds up
 BLOCK_3A = (192, 64, (96, 128), (16, 32), 32)  # Szegedy et al. (2015), table 1
 INCEPTION = "3/1+1, 5/1+2, max 3/1+1"  # Szegedy et al. (2015), figure 2b: the size stays
 STEM = "7/2+3, max 3/2+1"  # the same paper's table 1, and He et al. (2016), table 1
@@ -80,7 +80,8 @@ def windows(net: nn.Module) -> str:
         if kind is not None and module.kernel_size not in (1, (1, 1)):
             sizes = (module.kernel_size, module.stride, module.padding)
             kernel, stride, padding = (size[0] if isinstance(size, tuple) else size for size in sizes)
-            found.append(f"{kind}{kernel}/{stride}+{padding}")
+            up = " up" if getattr(module, "ceil_mode", False) else ""
+            found.append(f"{kind}{kernel}/{stride}+{padding}{up}")
     return ", ".join(found)
 
 
