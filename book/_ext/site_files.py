@@ -20,7 +20,7 @@ def drop_unread_files(app) -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
     static = Path(app.outdir) / "_static"
     for path in (*(Path(app.outdir) / "_images").glob("*"), *(static / "social").glob("*")):
-        if path.name not in pages:
+        if f"{path.parent.name}/{path.name}" not in pages:
             path.unlink()
     for path in static.rglob("*.map"):
         path.unlink()

@@ -190,7 +190,7 @@ def test_site_weight_and_offline_assets(site):
     files = [f for f in site.rglob("*") if f.is_file()]
     weight = sum(f.stat().st_size for f in files)
     apart = [f for f in files if {"zh", "slides"} & set(f.relative_to(site).parts) or f.name == "search-data-zh.js"]
-    assert weight - sum(f.stat().st_size for f in apart) < 18_500_000 and weight < 36_000_000, f"{weight:,} bytes"
+    assert weight - sum(f.stat().st_size for f in apart) < 18_000_000 and weight < 36_000_000, f"{weight:,} bytes"
     for style in site.rglob("*.css"):
         remote = re.findall(
             r"url\(\s*['\"]?(https?://[^)'\"]+)|@import\s+['\"]?(https?://[^'\";]+)", style.read_text(encoding="utf-8")
