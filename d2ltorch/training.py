@@ -229,7 +229,8 @@ def _make_optimizer(optimizer: Any, net: nn.Module, lr: float) -> torch.optim.Op
 
 def _forward(net: nn.Module, X: Tensor, y: Tensor, data_iter: DataIter) -> Tensor:
     """The logits (B, classes); where the network does not fit the data, an error that names the layer."""
-    require(isinstance(X, Tensor), TypeError, f"augment returned {X!r:.40}: let it return the images, a tensor")
+    if not isinstance(X, Tensor):  # not by require: to put a batch into words takes long, and a GPU would have to wait
+        raise TypeError(f"augment returned {X!r:.40}: let it return the images, a tensor")
     try:
         logits = net(X)
     except torch.OutOfMemoryError:

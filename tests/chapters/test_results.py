@@ -86,6 +86,7 @@ def training_asks_for(name: str, monkeypatch, full: str) -> dict:
 @pytest.mark.parametrize("name", NAMES)
 def test_classic_recipe_is_the_one_that_the_chapter_trains_by(name, monkeypatch):
     """Stored are all images by the row's recipe; a reader without a GPU gets a large network trained on a part."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     row, source = NETWORKS[name], cells(name)[training_cell(name)]["source"]
     stored, read = (training_asks_for(name, monkeypatch, full) for full in ("1", ""))
     assert (stored["lr"], stored["batch_size"], stored.get("resize", 28)) == (row.lr, row.batch_size, row.size)

@@ -171,6 +171,16 @@ def test_quick_mode_stops_after_an_epoch(monkeypatch):
     assert len(fit(7)[1]) == 1
 
 
+def test_no_batch_is_put_into_words(monkeypatch):
+    """Not for a message that nobody needs: on a GPU each one would wait for the images."""
+
+    def refuse(tensor):
+        raise AssertionError("a tensor was put into words")
+
+    monkeypatch.setattr(torch.Tensor, "__repr__", refuse)
+    fit(augment=lambda X: X)
+
+
 def test_frozen_batch_norm_stays_frozen_and_a_network_in_evaluation_mode_trains():
     net = make_net_with_norm()
     net[1].eval()
