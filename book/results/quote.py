@@ -22,9 +22,8 @@ def results_table(rows: list[dict]) -> str:
     """A Markdown table of summary rows of one network."""
     lines = ["| recipe | epochs | test accuracy | minutes | hardware |", "|---|---|---|---|---|"]
     for row in rows:
-        hardware = ", ".join(row["devices"])
         lines.append(
-            f"| {row['recipe']} | {row['epochs']} | {ledger.in_words(row)} | {row['minutes']:.1f} | {hardware} |"
+            f"| {row['recipe']} | {row['epochs']} | {ledger.in_words(row)} | {row['minutes']:.1f} | {row['device']} |"
         )
     return "\n".join(lines)
 

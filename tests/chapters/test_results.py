@@ -120,6 +120,35 @@ def test_a_summary_counts_a_resumed_run_once():
     assert [ledger.in_words(row) for row in rows] == ["0.450 ± 0.071 (2 runs)", "0.700 (1 run)"]
 
 
+def test_minutes_are_those_of_the_device_that_made_most_runs_and_a_tiny_spread_is_shown():
+    common = {"network": "nin", "recipe": "modern", "parameters": 1, "mult_adds": 1, "epochs": 1}
+    runs = [
+        common | {"seed": seed, "device": device, "test_acc": [0.9 + seed / 1e4], "seconds": [60.0 * minutes]}
+        for seed, (device, minutes) in enumerate([("GPU", 1), ("CPU", 80), ("CPU", 100)])
+    ]
+    (row,) = ledger.summarise(runs)
+    assert (row["device"], row["minutes"], row["devices"]) == ("CPU", 90, ["CPU", "GPU"])
+    assert ledger.in_words(row) == "0.900 ± 0.0001 (3 runs)"
+
+
+def test_time_to_accuracy_has_a_line_for_each_kind_of_hardware():
+    common = {"network": "nin", "recipe": "modern", "seed": 0, "epochs": 2, "test_acc": [0.9, 0.95]}
+    machines = {"CPU (1 thread)": 3600.0, "CPU (2 threads)": 1800.0, "H200": 30.0}
+    text = page._time_to_accuracy([common | {"device": name, "seconds": [s, s]} for name, s in machines.items()])
+    assert [line.split(" | ")[2:] for line in text.splitlines()[-2:]] == [
+        ["30 min", "60 min", "CPU (2 threads) |"],
+        ["30 s", "60 s", "H200 |"],
+    ]
+
+
+def test_a_run_at_a_rate_that_its_chapter_has_left_stays_in_the_file_alone(tmp_path):
+    path, rate = tmp_path / "runs.jsonl", NETWORKS["nin"].lr
+    runs = [{"network": "nin", "recipe": r, "lr": lr} for r, lr in (("classic", rate), ("classic", 7), ("modern", 7))]
+    for record in runs:
+        ledger.append(record, path)
+    assert ledger.load(path) == [runs[0], runs[2]] and len(path.read_text().splitlines()) == 3
+
+
 def test_a_line_cut_off_is_named(tmp_path):
     path = tmp_path / "runs.jsonl"
     ledger.append({"network": "lenet"}, path)

@@ -64,7 +64,7 @@ def test_numbers_figures_and_outputs_are_the_chapters(built):
 
 
 def test_a_value_is_the_group_that_the_pattern_finds(written):
-    assert "<p>0.906</p>" in written("")[-1].html
+    assert "<p>0.920</p>" in written("")[-1].html
 
 
 def test_code_is_the_named_function_with_its_steps(written):
