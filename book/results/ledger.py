@@ -21,7 +21,11 @@ SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
 
 
 def load(path: Path = LEDGER) -> list[dict]:
-    """All records, oldest first. A line cut off by a crash is an error that names it: delete that line."""
+    """The records of the book's recipes, oldest first.
+
+    The file also keeps classic runs at a rate that a chapter no longer takes. A line cut off by a crash is an error that
+    names it: delete that line.
+    """
     records = []
     if path.exists():
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -29,7 +33,12 @@ def load(path: Path = LEDGER) -> list[dict]:
                 records.append(json.loads(line))
             except ValueError as error:
                 raise ValueError(f"{path.name}, line {number} is not JSON ({error}); delete that line") from error
-    return records
+    return [record for record in records if not _is_dropped(record)]
+
+
+def _is_dropped(record: dict) -> bool:
+    network = NETWORKS.get(record.get("network", ""))
+    return record.get("recipe") == "classic" and network is not None and record.get("lr", network.lr) != network.lr
 
 
 def append(record: dict, path: Path = LEDGER) -> None:
@@ -163,7 +172,8 @@ def summarise(records: list[dict]) -> list[dict]:
     """One row for each network, recipe and number of epochs: mean and spread of the last test accuracy.
 
     A run that was resumed later counts once, with all its epochs, and a seed that was run again, on another machine say,
-    counts once with its last run. ``spread`` is the standard deviation over seeds, None for a single one.
+    counts once with its last run. ``spread`` is the standard deviation over seeds, None for a single one; ``minutes`` are
+    the median on ``device``, which made most of the runs.
     """
     groups: dict[tuple, dict[int, dict]] = {}
     for record in longest(records):
@@ -172,6 +182,7 @@ def summarise(records: list[dict]) -> list[dict]:
     for (network, recipe, epochs), of_seed in groups.items():
         runs = list(of_seed.values())
         accuracies = [run["test_acc"][-1] for run in runs]
+        device = statistics.mode(run["device"] for run in runs)
         rows.append(
             {
                 "network": network,
@@ -184,7 +195,8 @@ def summarise(records: list[dict]) -> list[dict]:
                 "highest": max(accuracies),
                 "parameters": runs[0]["parameters"],
                 "mult_adds": runs[0]["mult_adds"],
-                "minutes": statistics.median(sum(run["seconds"]) for run in runs) / 60,
+                "minutes": statistics.median(sum(run["seconds"]) for run in runs if run["device"] == device) / 60,
+                "device": device,
                 "devices": sorted({run["device"] for run in runs}),
             }
         )
@@ -193,6 +205,6 @@ def summarise(records: list[dict]) -> list[dict]:
 
 
 def in_words(row: dict) -> str:
-    """A row's accuracy as the book quotes it: ``0.802 ± 0.011 (5 runs)`` or ``0.913 (1 run)``."""
-    spread = "" if row["spread"] is None else f" ± {row['spread']:.3f}"
+    """A row's accuracy as the book quotes it: ``0.802 ± 0.011 (5 runs)`` or ``0.913 (1 run)``; a tiny spread gets a fourth digit."""
+    spread = "" if row["spread"] is None else f" ± {row['spread']:.{3 if row['spread'] >= 0.0005 else 4}f}"
     return f"{row['mean']:.3f}{spread} ({row['runs']} run{'s' * (row['runs'] != 1)})"
