@@ -31,8 +31,9 @@ def page(records: list[dict]) -> str:
         "of these runs. (The repository's copy also holds what each run says of every test image.) "
         "*Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
         "label smoothing and, where it helps, shifted and mirrored images ([below](#how-the-modern-recipe-was-chosen)). The spread is the standard "
-        "deviation over seeds; a single run has none, and says less than it seems to. Minutes are the median on the hardware "
-        "that made most of a row's runs, often busy with other work, too.",
+        "deviation over seeds; a single run has none, and says less than it seems to. Times are the median on the hardware "
+        "that made most of a row's runs, often busy with other work, too. The table has the longest runs by each recipe; the "
+        "chapters list all.",
         f"<!-- ledger {digest()} -->",
         "## Accuracy and cost\n\n" + _table(rows),
         "```{figure} static/results/accuracy-cost.svg\n:alt: Test accuracy against multiply-adds of one image, on a "
@@ -61,11 +62,10 @@ def page(records: list[dict]) -> str:
 
 
 def _table(rows: list[dict]) -> str:
-    """The table of all rows; the hardware has a column only where runs come from more than one kind."""
-    devices = sorted({device for row in rows for device in row["devices"]})
-    columns = ["network", "recipe", "epochs", "test accuracy", "parameters", "multiply-adds", "minutes"]
-    if len({_short(device) for device in devices}) > 1:
-        columns.append("hardware")
+    """One line for each network and recipe, that of most epochs."""
+    longest = {(row["network"], row["recipe"]): row for row in sorted(rows, key=lambda row: row["epochs"])}
+    rows = [row for row in rows if row is longest[row["network"], row["recipe"]]]
+    columns = ["network", "recipe", "epochs", "test accuracy", "parameters", "multiply-adds", "time"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
         cells = [
@@ -75,10 +75,10 @@ def _table(rows: list[dict]) -> str:
             ledger.in_words(row),
             f"{row['parameters']:,}",
             _millions(row["mult_adds"]),
-            f"{row['minutes']:.1f}",
-            _short(row["device"]),
+            f"{_in_minutes(60 * row['minutes'])}, {_short(row['device'])}",
         ]
-        lines.append(f"| {' | '.join(cells[: len(columns)])} |")
+        lines.append(f"| {' | '.join(cells)} |")
+    devices = sorted({device for row in rows for device in row["devices"]})
     return "\n".join(lines) + f"\n\nHardware: {'; '.join(devices)}."
 
 
