@@ -20,11 +20,10 @@ RECIPES = ("classic", "modern")
 SERIES = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds")
 
 
-def load(path: Path = LEDGER) -> list[dict]:
-    """The records of the book's recipes, oldest first.
+def load(path: Path = LEDGER, *, dropped: bool = False) -> list[dict]:
+    """The records of the book's recipes, oldest first; ``dropped`` adds classic runs at a rate that a chapter has left.
 
-    The file also keeps classic runs at a rate that a chapter no longer takes. A line cut off by a crash is an error that
-    names it: delete that line.
+    A line cut off by a crash is an error that names it: delete that line.
     """
     records = []
     if path.exists():
@@ -33,7 +32,7 @@ def load(path: Path = LEDGER) -> list[dict]:
                 records.append(json.loads(line))
             except ValueError as error:
                 raise ValueError(f"{path.name}, line {number} is not JSON ({error}); delete that line") from error
-    return [record for record in records if not _is_dropped(record)]
+    return [record for record in records if dropped or not _is_dropped(record)]
 
 
 def _is_dropped(record: dict) -> bool:
@@ -168,21 +167,32 @@ def longest(records: list[dict]) -> list[dict]:
     return [record for record in records if not any(contains(other, record) for other in records)]
 
 
+def one_per_seed(runs: list[dict]) -> list[dict]:
+    """Of runs of one seed the last on the device that made most of ``runs``, else the last; by seed."""
+    usual = _usual_device(runs)
+    of_seed = {run["seed"]: run for run in sorted(runs, key=lambda run: run["device"] == usual)}
+    return [of_seed[seed] for seed in sorted(of_seed)]
+
+
+def _usual_device(runs: list[dict]) -> str:
+    """The device of most runs, of the first one among equals."""
+    return statistics.mode(run["device"] for run in runs)
+
+
 def summarise(records: list[dict]) -> list[dict]:
     """One row for each network, recipe and number of epochs: mean and spread of the last test accuracy.
 
-    A run that was resumed later counts once, with all its epochs, and a seed that was run again, on another machine say,
-    counts once with its last run. ``spread`` is the standard deviation over seeds, None for a single one; ``minutes`` are
-    the median on ``device``, which made most of the runs.
+    A run that was resumed later counts once, with all its epochs, and so does a seed that was run again. ``spread`` is
+    the standard deviation over seeds, None for a single one; ``minutes`` are the median on the first of ``devices``.
     """
-    groups: dict[tuple, dict[int, dict]] = {}
+    groups: dict[tuple, list[dict]] = {}
     for record in longest(records):
-        groups.setdefault((record["network"], record["recipe"], record["epochs"]), {})[record["seed"]] = record
+        groups.setdefault((record["network"], record["recipe"], record["epochs"]), []).append(record)
     rows = []
-    for (network, recipe, epochs), of_seed in groups.items():
-        runs = list(of_seed.values())
+    for (network, recipe, epochs), found in groups.items():
+        runs = one_per_seed(found)
         accuracies = [run["test_acc"][-1] for run in runs]
-        device = statistics.mode(run["device"] for run in runs)
+        device = _usual_device(runs)
         rows.append(
             {
                 "network": network,
@@ -196,8 +206,7 @@ def summarise(records: list[dict]) -> list[dict]:
                 "parameters": runs[0]["parameters"],
                 "mult_adds": runs[0]["mult_adds"],
                 "minutes": statistics.median(sum(run["seconds"]) for run in runs if run["device"] == device) / 60,
-                "device": device,
-                "devices": sorted({run["device"] for run in runs}),
+                "devices": sorted({run["device"] for run in runs}, key=lambda name: (name != device, name)),
             }
         )
     order = {name: i for i, name in enumerate(NETWORKS)}

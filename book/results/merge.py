@@ -58,7 +58,7 @@ def merge(path: Path, book: Path = ledger.LEDGER, folder: Path = weights.FOLDER,
         lines = file.read("runs.jsonl").decode("utf-8").splitlines()
         entries = json.loads(file.read("weights.json"))
         contents = {name: file.read(f"{name}.pt") for name in entries}
-    records, here = [json.loads(line) for line in lines], ledger.load(book)
+    records, here = [json.loads(line) for line in lines], ledger.load(book, dropped=True)
     known = [key(record) for record in here]
     for record in records:
         if key(record) in known:
@@ -97,7 +97,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.pack:
         before = {key(record) for record in recorded_at(options.since)}
-        fresh = [record for record in ledger.load() if key(record) not in before]
+        fresh = [record for record in ledger.load(dropped=True) if key(record) not in before]
         print(f"wrote {options.file}: {', '.join(pack(options.file, fresh, outside=options.outside))}")
     else:
         try:

@@ -32,8 +32,8 @@ def page(records: list[dict]) -> str:
         "*Classic* is plain SGD at a constant rate; *modern* is AdamW with warm-up and cosine decay, "
         "label smoothing and, where it helps, shifted and mirrored images ([below](#how-the-modern-recipe-was-chosen)). The spread is the standard "
         "deviation over seeds; a single run has none, and says less than it seems to. Times are the median on the hardware "
-        "that made most of a row's runs, often busy with other work, too. The table has the longest runs by each recipe; the "
-        "chapters list all.",
+        "that is named first, often busy with other work, too. The table has, for each network and recipe, the runs of most "
+        "epochs; the chapters have the others, too.",
         f"<!-- ledger {digest()} -->",
         "## Accuracy and cost\n\n" + _table(rows),
         "```{figure} static/results/accuracy-cost.svg\n:alt: Test accuracy against multiply-adds of one image, on a "
@@ -52,7 +52,7 @@ def page(records: list[dict]) -> str:
         _ablation(),
         "## Repeat a row\n\n"
         "One command repeats the runs of a row and prints each result beside the recorded one:\n\n"
-        "```bash\npython -m book.results.run --again --only vgg --recipe classic --seeds 1 --epochs 5\n```\n\n"
+        "```bash\npython -m book.results.run --again --only vgg --recipe classic --seeds 1 --epochs 10\n```\n\n"
         "Without `--again` it adds the runs that are missing (`--seeds 2` for a second seed), resuming where it was stopped. "
         "`make results` runs everything that is missing, one seed of each network first. A run keeps its seed, precision, "
         "device, versions, data checksum and commit. The same command on another kind of device gives another sample of "
@@ -75,11 +75,17 @@ def _table(rows: list[dict]) -> str:
             ledger.in_words(row),
             f"{row['parameters']:,}",
             _millions(row["mult_adds"]),
-            f"{_in_minutes(60 * row['minutes'])}, {_short(row['device'])}",
+            f"{_in_minutes(60 * row['minutes'])}, {_kinds(row['devices'])}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     devices = sorted({device for row in rows for device in row["devices"]})
     return "\n".join(lines) + f"\n\nHardware: {'; '.join(devices)}."
+
+
+def _kinds(devices: list[str]) -> str:
+    """``CPU (also NVIDIA H200)``: the kind that the time is of, and the others."""
+    first, *others = dict.fromkeys(_short(device) for device in devices)
+    return first + (f" (also {', '.join(others)})" if others else "")
 
 
 def _short(device: str) -> str:
@@ -221,8 +227,8 @@ def _published(rows: list[dict]) -> str:
         modern = ours["modern"].get(network, "not run") + (f" ({facts.aim:.3f})" if facts.aim else "")
         lines.append(f"| {facts.title} | {published} | {ours['classic'].get(network, 'not run')} | {modern} |")
     return (
-        "The published column is the range of test accuracies, ten epochs of the classic recipe (NiN's at twice our "
-        "rate), in the stored notebooks of [Dive into Deep Learning](https://d2l.ai) over two years. They are single, unseeded runs: "
+        "The published column is the range of test accuracies, ten epochs of the classic recipe, in the stored "
+        "notebooks of [Dive into Deep Learning](https://d2l.ai) over two years. They are single, unseeded runs: "
         "the lowest of them is what a reader may well get. The aim in brackets was set before the runs.\n\n"
         + "\n".join(lines)
     )
@@ -340,7 +346,8 @@ def draw_curves(records: list[dict], path: Path) -> None:
         for recipe, style in zip(ledger.RECIPES, ("-", "--")):
             runs = ledger.select(records, network=network, recipe=recipe)
             longest = max((run["epochs"] for run in runs), default=0)
-            curves = np.array([run["test_acc"] for run in runs if run["epochs"] == longest])
+            runs = [run for run in runs if run["epochs"] == longest]
+            curves = np.array([run["test_acc"] for run in (ledger.one_per_seed(runs) if runs else [])])
             if len(curves):
                 epochs = range(1, longest + 1)
                 ax.plot(

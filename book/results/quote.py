@@ -23,7 +23,7 @@ def results_table(rows: list[dict]) -> str:
     lines = ["| recipe | epochs | test accuracy | minutes | hardware |", "|---|---|---|---|---|"]
     for row in rows:
         lines.append(
-            f"| {row['recipe']} | {row['epochs']} | {ledger.in_words(row)} | {row['minutes']:.1f} | {row['device']} |"
+            f"| {row['recipe']} | {row['epochs']} | {ledger.in_words(row)} | {row['minutes']:.1f} | {', '.join(row['devices'])} |"
         )
     return "\n".join(lines)
 
