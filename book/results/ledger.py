@@ -214,6 +214,8 @@ def summarise(records: list[dict]) -> list[dict]:
 
 
 def in_words(row: dict) -> str:
-    """A row's accuracy as the book quotes it: ``0.802 ± 0.011 (5 runs)`` or ``0.913 (1 run)``; a tiny spread gets a fourth digit."""
-    spread = "" if row["spread"] is None else f" ± {row['spread']:.{3 if row['spread'] >= 0.0005 else 4}f}"
-    return f"{row['mean']:.3f}{spread} ({row['runs']} run{'s' * (row['runs'] != 1)})"
+    """A row's accuracy as the book quotes it: ``0.802 ± 0.011 (5 runs)`` or ``0.913 (1 run)``."""
+    if row["spread"] is None:
+        return f"{row['mean']:.3f} (1 run)"
+    digits = 3 if row["spread"] >= 0.0005 else 4  # not ± 0.000
+    return f"{row['mean']:.3f} ± {row['spread']:.{digits}f} ({row['runs']} runs)"

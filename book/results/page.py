@@ -63,8 +63,7 @@ def page(records: list[dict]) -> str:
 
 def _table(rows: list[dict]) -> str:
     """One line for each network and recipe, that of most epochs."""
-    longest = {(row["network"], row["recipe"]): row for row in sorted(rows, key=lambda row: row["epochs"])}
-    rows = [row for row in rows if row is longest[row["network"], row["recipe"]]]
+    rows = list({(row["network"], row["recipe"]): row for row in rows}.values())  # of several the last has most epochs
     columns = ["network", "recipe", "epochs", "test accuracy", "parameters", "multiply-adds", "time"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for row in rows:
@@ -345,10 +344,10 @@ def draw_curves(records: list[dict], path: Path) -> None:
     for ax, network in zip(axes.flat, NETWORKS):
         for recipe, style in zip(ledger.RECIPES, ("-", "--")):
             runs = ledger.select(records, network=network, recipe=recipe)
-            longest = max((run["epochs"] for run in runs), default=0)
-            runs = [run for run in runs if run["epochs"] == longest]
-            curves = np.array([run["test_acc"] for run in (ledger.one_per_seed(runs) if runs else [])])
-            if len(curves):
+            if runs:
+                longest = max(run["epochs"] for run in runs)
+                runs = ledger.one_per_seed([run for run in runs if run["epochs"] == longest])
+                curves = np.array([run["test_acc"] for run in runs])
                 epochs = range(1, longest + 1)
                 ax.plot(
                     epochs,
