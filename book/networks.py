@@ -63,7 +63,7 @@ NETWORKS = {  # in the book's order, by the name of the chapter
     ),
     "nin": Network(
         title="NiN", year=2013, idea="a small network at every pixel, no dense head",
-        builder="nin", size=224, batch_size=128, lr=0.05, init="init_kaiming",
+        builder="nin", size=224, batch_size=128, lr=0.02, init="init_kaiming",
         published=(0.100, 0.843, 0.875), aim=0.93, colour="#CC79A7", marker="^",
     ),
     "googlenet": Network(
