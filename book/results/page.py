@@ -280,7 +280,7 @@ def _ablation() -> str:
         "## What each part of it is worth\n\nThe whole recipe, and the recipe without one part, judged by the 5,000 images held out "
         "(`python -m book.results.ablate`); the difference is taken seed by seed.\n\n"
         + "\n\n".join(filter(None, tables))
-        + "\n\nAugmentation costs something at first and pays later (the "
+        + "\n\nAugmentation brings nothing at first and pays later (the "
         "[AlexNet chapter](../chapters/alexnet.ipynb#Augmentation,-where-it-pays) shows the crossing), so a short training "
         "does not say what it is worth in a full one."
     )
