@@ -24,6 +24,7 @@ from PIL import Image
 from book.networks import NETWORKS, find
 from book.notebooks import CHAPTERS, ROOT
 from book.results import ledger, quote
+from book.results.run import RUNS
 
 METADATA = ("accelerator", "colab", "kernelspec", "language_info")
 TRAINING = "\nhistory = d2lt.train("
@@ -50,8 +51,10 @@ def execute(name: str, *, accept: bool = False) -> dict:
         record = json.loads(record_path.read_text(encoding="utf-8"))
     clean(notebook)
     refuse(name, notebook, record)
-    if not accept:
-        compare(name, before, verdicts(notebook))
+    if not accept and (others := turned(before, verdicts(notebook))):
+        nbformat.write(notebook, RUNS / path.name)
+        problem = f"{name}: {others}. Nothing was stored; what ran is in {RUNS.name}/{path.name}"
+        raise SystemExit(f"{problem}: change the text, then --accept the new verdicts")
     nbformat.write(notebook, path)
     return record
 
@@ -92,23 +95,20 @@ def smaller_png(encoded: str) -> str:
 VERDICT = re.compile(r"^(.+): (?:\d+ of \d+ seeds, )?(yes|no|undecided)(?: \(\d+ of \d+ seeds\))?$", re.MULTILINE)
 
 
-def verdicts(notebook: nbformat.NotebookNode) -> dict[str, str]:
-    """What the experiments of a chapter say of each claim: yes, no or undecided."""
-    texts = (output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    return {claim.strip(): answer for text in texts for claim, answer in VERDICT.findall(text)}
+def verdicts(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
+    """What the experiments of a chapter say of each claim: yes, no or undecided, as often as it is made."""
+    found: dict[str, list[str]] = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for claim, answer in VERDICT.findall(output.get("text", "")):
+                found.setdefault(claim.strip(), []).append(answer)
+    return found
 
 
-def compare(name: str, before: dict[str, str], after: dict[str, str]) -> None:
-    """Stop where an experiment now says something else than what the text around it was written for."""
-    turned = [
-        f"{claim}: {before[claim]}, now {after[claim]}"
-        for claim in before
-        if after.get(claim, before[claim]) != before[claim]
-    ]
-    if turned:
-        raise SystemExit(
-            f"{name}: {'; '.join(turned)}. Nothing was stored: change the text, then --accept the new verdicts"
-        )
+def turned(before: dict[str, list[str]], after: dict[str, list[str]]) -> str:
+    """The claims of which an experiment now says something else than what the text around it was written for."""
+    others = [claim for claim, answers in before.items() if after.get(claim, answers) != answers]
+    return "; ".join(f"{claim}: {', '.join(before[claim])}, now {', '.join(after[claim])}" for claim in others)
 
 
 def refuse(name: str, notebook: nbformat.NotebookNode, record: dict) -> None:
