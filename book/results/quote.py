@@ -38,8 +38,8 @@ def chapter_cell(network: str, records: list[dict]) -> str:
     text = (
         "One run is an anecdote. The book keeps a [ledger of full runs](../book/results.md): all 60,000 images, "
         "one row for each recipe and number of epochs, mean ± standard deviation over seeds. The minutes are the median "
-        "on the hardware named first; most of it had other work, too, so do not compare them. *Classic* is the recipe of the cell above; *modern* keeps the "
-        "network and the epochs and changes the training: AdamW, warm-up and cosine decay, "
+        "on the hardware named first; most of it had other work, too, so do not compare them. *Classic* is the recipe of "
+        "the cell above; *modern* keeps the network and the epochs and changes the training: AdamW, warm-up and cosine decay, "
         f"{augmentation}label smoothing (`d2lt.modern_recipe({settings})`).\n\n"
     )
     if rows:
