@@ -50,7 +50,9 @@ class Run:
         state = dict(zip(PARTS, (*values, self.scaler.state_dict(), torch.get_rng_state(), cuda)))
         try:
             write_atomically(self.path, lambda file: torch.save(state, file))
-        except (OSError, RuntimeError) as error:  # a full disk inside torch.save is a RuntimeError
+        except (OSError, RuntimeError) as error:  # torch.save makes a RuntimeError of a full disk, and of an interrupt
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
             problem = f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error})"
             cure = "Make room, or name a file elsewhere: the network keeps its weights, this error's history the epochs"
             failure = CheckpointError(f"{problem}. {cure}")

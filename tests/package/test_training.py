@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import io
 import itertools
 import json
 import multiprocessing
@@ -369,16 +370,21 @@ def test_an_interrupt_returns_the_epochs_so_far_and_stops_what_goes_on_where_the
 def test_an_interrupt_while_saving_leaves_whole_epochs(tmp_path, monkeypatch, capsys):
     real, saved = torch.save, []
 
+    class InterruptedFile(io.BytesIO):
+        def write(self, content):
+            if self.tell() > 12_000:
+                raise KeyboardInterrupt  # of which torch.save makes a RuntimeError
+            return super().write(content)
+
     def second_is_interrupted(state, file):
         saved.append(state)
-        if len(saved) == 2:
-            raise KeyboardInterrupt
-        real(state, file)
+        real(state, file if len(saved) == 1 else InterruptedFile())
 
     monkeypatch.setattr(torch, "save", second_is_interrupted)
     net, history = fit(3, checkpoint=tmp_path / "run.pt")
     assert len(history) == 2 and torch.equal(net[0].weight, saved[1]["net"]["0.weight"])
     assert "history has the 2 finished, and so have the weights" in capsys.readouterr().out
+    assert len(torch.load(tmp_path / "run.pt")["rows"]) == 1
 
 
 class FullMemory(nn.Linear):
