@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,20 @@ def definitions(name: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": f"chapters.{name}"}
     exec(compile(_source(name), f"chapters/{name}.ipynb", "exec"), namespace)
     return namespace
+
+
+def builders(name: str) -> dict[str, functools.partial[nn.Module]]:
+    """The functions of a chapter that build a network for ``in_channels`` and ``num_classes``, by name.
+
+    Whatever else a builder needs is the chapter's own variable of that name, such as ``conv_arch`` for ``vgg``.
+    """
+    namespace, found = definitions(name), {}
+    for key, builder in namespace.items():
+        parameters = inspect.signature(builder).parameters if inspect.isfunction(builder) else {}
+        needed = [need for need, parameter in parameters.items() if parameter.default is parameter.empty]
+        if {"in_channels", "num_classes"} <= set(parameters) and set(needed) <= set(namespace):
+            found[key] = functools.partial(builder, **{need: namespace[need] for need in needed})
+    return found
 
 
 def num_params(net: nn.Module) -> int:

@@ -10,7 +10,6 @@ augmentation and averaged weights. The page book/scaling.md walks through this f
 """
 
 import argparse
-import inspect
 import math
 import os
 import time
@@ -24,7 +23,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
-from book.notebooks import definitions
+from book.notebooks import builders
 from d2ltorch.history import write_atomically  # before torchvision, whose import d2ltorch repairs beside a CPU's torch
 
 # isort: split
@@ -64,26 +63,12 @@ def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def chapter_networks(chapter: str) -> dict[str, partial]:
-    """The builders of ``chapter`` that take ``in_channels`` and ``num_classes``, by name.
-
-    Whatever else a builder needs is the chapter's own variable of that name, such as ``conv_arch`` for ``vgg``.
-    """
-    try:
-        namespace, networks = definitions(chapter), {}
-    except ValueError as error:
-        raise SystemExit(f"--{error}") from None
-    for name, builder in namespace.items():
-        parameters = inspect.signature(builder).parameters if inspect.isfunction(builder) else {}
-        needed = [need for need, parameter in parameters.items() if parameter.default is parameter.empty]
-        if {"in_channels", "num_classes"} <= set(parameters) and set(needed) <= set(namespace):
-            networks[name] = partial(builder, **{need: namespace[need] for need in needed})
-    return networks
-
-
 def build(args: argparse.Namespace, num_classes: int) -> nn.Module:
     """The network, for colour images of the two sizes."""
-    networks = chapter_networks(args.chapter)
+    try:
+        networks = builders(args.chapter)
+    except ValueError as error:
+        raise SystemExit(f"--{error}") from None
     if args.network not in networks:
         problem = f"--network {args.network}: chapter {args.chapter} has no such network"
         raise SystemExit(f"{problem}; it has {', '.join(networks)}")
@@ -173,11 +158,6 @@ def run_epoch(args, net: nn.Module, loader: DataLoader, device, optimizer=None) 
     return (loss_sum / num_images).item(), (num_right / num_images).item()
 
 
-def save(path: Path, state: dict) -> None:
-    """Write ``state`` whole or not at all: into a file beside ``path``, which then takes its place."""
-    write_atomically(path, lambda file: torch.save(state, file))
-
-
 def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict]:
     """Load the last finished epoch into ``net`` and ``optimizer``; returns the history, empty for a new run."""
     if not path.parent.is_dir():
@@ -239,7 +219,8 @@ def main(argv: list[str] | None = None) -> None:
             history.append(row)
             if dist.get_rank() == 0:
                 state = {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-                save(args.checkpoint, state | {"history": history, "settings": settings})
+                state |= {"history": history, "settings": settings}
+                write_atomically(args.checkpoint, partial(torch.save, state))
                 values = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
                 print(f"{time.strftime('%X')} epoch {epoch + 1} of {args.epochs}: {values}", flush=True)
     finally:

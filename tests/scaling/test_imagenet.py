@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from book.notebooks import builders
 from book.scaling import imagenet
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +152,7 @@ def test_normalisation_does_not_decay(chapter, network):
 
 
 def test_every_chapter_offers_its_networks():
-    offered = {path.stem: list(imagenet.chapter_networks(path.stem)) for path in (ROOT / "chapters").glob("*.ipynb")}
+    offered = {path.stem: list(builders(path.stem)) for path in (ROOT / "chapters").glob("*.ipynb")}
     assert all(offered.values())
     assert {"resnet18", "resnet50"} <= set(offered["resnet"]) and "vgg" in offered["vgg"]
 
