@@ -3,6 +3,8 @@
 A chapter is stored only if every cell ran, on the published images, out of quick mode, without a word on stderr, and
 with the verdicts that its text was written for. Its headline training is the classic run of seed 0: it goes on from that run's checkpoint in ``.runs``
 where there is one, leaves it there, so that executing a chapter again repeats no training, and joins the ledger.
+
+    python -m book.results.execute nin --cells 3f2a91c0    a new exercise: this cell alone, after imports and definitions
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from book.networks import NETWORKS, find
-from book.notebooks import CHAPTERS, ROOT
+from book.notebooks import CHAPTERS, ROOT, tags
 from book.results import ledger, quote
 from book.results.run import RUNS
 
@@ -38,10 +40,7 @@ def execute(name: str, *, accept: bool = False) -> dict:
     is_headline = [c.cell_type == "code" and TRAINING in f"\n{c.source}" for c in notebook.cells]
     with tempfile.TemporaryDirectory() as folder:
         record_path = Path(folder) / "record.json"
-        resources = {"metadata": {"path": folder}}
-        client = NotebookClient(
-            notebook, timeout=None, kernel_name="python3", coalesce_streams=True, resources=resources
-        )
+        client = _client(notebook, folder)
         with client.setup_kernel():
             _in_kernel(client, f"from book.results import headline as _headline; _headline.watch({name!r})")
             for i, cell in enumerate(notebook.cells):
@@ -49,14 +48,46 @@ def execute(name: str, *, accept: bool = False) -> dict:
                 if is_headline[i]:
                     _in_kernel(client, f"_headline.record({str(record_path)!r}, history, net, train_iter, test_iter)")
         record = json.loads(record_path.read_text(encoding="utf-8"))
+    refuse(name, notebook, record["data"]["source"])
+    store(notebook, path, before, accept=accept)
+    return record
+
+
+def execute_cells(name: str, ids: list[str], *, accept: bool = False) -> None:
+    """Run a chapter's set-up, imports and definitions and the cells with these ids, and store the outputs of these."""
+    path = CHAPTERS / f"{name}.ipynb"
+    notebook, stored = (nbformat.read(path, as_version=4) for _ in range(2))
+    before = verdicts(notebook)
+    code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
+    if unknown := set(ids) - set(code):
+        raise SystemExit(f"--cells: {name} has no code cell {', '.join(sorted(unknown))}; it has {', '.join(code)}")
+    with tempfile.TemporaryDirectory() as folder:
+        client = _client(notebook, folder)
+        with client.setup_kernel():
+            for i, cell in enumerate(notebook.cells):
+                if cell.id in ids or tags(cell) & {"setup", "imports", "definition"}:
+                    client.execute_cell(cell, i)
+                if cell.id not in ids:
+                    notebook.cells[i] = stored.cells[i]
+    refuse(name, notebook)
+    store(notebook, path, before, accept=accept)
+
+
+def _client(notebook: nbformat.NotebookNode, folder: str) -> NotebookClient:
+    """What runs the cells of a notebook, in a folder that is empty as a reader's."""
+    resources = {"metadata": {"path": folder}}
+    return NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True, resources=resources)
+
+
+def store(notebook: nbformat.NotebookNode, path: Path, before: dict[str, list[str]], *, accept: bool) -> None:
+    """Write an executed chapter, unless a verdict is another one than ``before``."""
     clean(notebook)
-    refuse(name, notebook, record)
     if not accept and (others := turned(before, verdicts(notebook))):
+        RUNS.mkdir(exist_ok=True)
         nbformat.write(notebook, RUNS / path.name)
-        problem = f"{name}: {others}. Nothing was stored; what ran is in {RUNS.name}/{path.name}"
+        problem = f"{path.stem}: {others}. Nothing was stored; what ran is in {RUNS.name}/{path.name}"
         raise SystemExit(f"{problem}: change the text, then --accept the new verdicts")
     nbformat.write(notebook, path)
-    return record
 
 
 def _in_kernel(client: NotebookClient, line: str) -> None:
@@ -85,9 +116,11 @@ def clean(notebook: nbformat.NotebookNode) -> None:
 
 def smaller_png(encoded: str) -> str:
     """The picture with a palette of 256 colours, which plots do not exceed to the eye, where that is smaller."""
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    if picture.mode == "P":  # stored already
+        return encoded
     buffer = io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     quantised = base64.b64encode(buffer.getvalue()).decode()
     return min(encoded.strip(), quantised, key=len)
 
@@ -111,10 +144,10 @@ def turned(before: dict[str, list[str]], after: dict[str, list[str]]) -> str:
     return "; ".join(f"{claim}: {', '.join(before[claim])}, now {', '.join(after[claim])}" for claim in others)
 
 
-def refuse(name: str, notebook: nbformat.NotebookNode, record: dict) -> None:
-    """Stop before anything is stored that is not a clean, full run on the real images."""
-    if record["data"]["source"] != "Fashion-MNIST":
-        raise SystemExit(f"{name}: ran on {record['data']['source']!r}; set D2LTORCH_DATA. Nothing was stored.")
+def refuse(name: str, notebook: nbformat.NotebookNode, source: str = "Fashion-MNIST") -> None:
+    """Stop before anything is stored that is not a clean, full run on the published images."""
+    if source != "Fashion-MNIST":
+        raise SystemExit(f"{name}: ran on {source!r}; set D2LTORCH_DATA. Nothing was stored.")
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             text = "".join(output.get("text", ""))
@@ -122,14 +155,19 @@ def refuse(name: str, notebook: nbformat.NotebookNode, record: dict) -> None:
                 raise SystemExit(f"{name}: cell {cell.execution_count} wrote to stderr: {text}\nNothing was stored.")
             if "quick mode" in text.lower():
                 raise SystemExit(f"{name}: cell {cell.execution_count} ran in quick mode. Nothing was stored.")
+            if "of its images that d2ltorch has stand in" in text:
+                raise SystemExit(f"{name}: ran on the package's images; set D2LTORCH_DATA. Nothing was stored.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", default=list(NETWORKS), metavar="chapter")
     parser.add_argument("--accept", action="store_true", help="store verdicts that differ from the stored ones")
+    parser.add_argument("--cells", nargs="+", metavar="id", help="of one chapter: run and store these cells alone")
     options = parser.parse_args()
     names = options.chapters
+    if options.cells and len(names) != 1:
+        parser.error("--cells needs one chapter: python -m book.results.execute nin --cells ID")
     for name in names:
         find(name)
     if os.environ.get("D2LTORCH_QUICK"):
@@ -137,6 +175,9 @@ def main() -> None:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     os.environ["D2LTORCH_FULL"] = "1"  # all images, also where there is no GPU
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    if options.cells:
+        execute_cells(names[0], options.cells, accept=options.accept)
+        return
     for name in names:
         started = time.perf_counter()
         print(f"{name} …", flush=True)

@@ -194,10 +194,28 @@ def test_a_chapter_is_executed_stored_and_its_headline_recorded(real_data, tmp_p
     assert f"test acc {record['test_acc'][0]:.3f} after 1 epoch" in stored[2].outputs[0].text
     picture = Image.open(io.BytesIO(base64.b64decode(stored[3].outputs[0].data["image/png"])))
     assert picture.mode == "P"  # with a palette, which is smaller
+    execute.clean(again := nbformat.read(tmp_path / "lenet.ipynb", as_version=4))
+    assert again.cells == stored
     assert record["data"]["source"] == "Fashion-MNIST" and len(record["predictions"]) == 10_000
     assert record["parameters"] == 7_850
     assert execute.execute("lenet")["seconds"] == record["seconds"]  # the second time nothing is trained again
     ledger.forget(checkpoint)
+
+
+def test_a_new_cell_is_executed_alone_and_the_others_keep_their_outputs(tmp_path, call, monkeypatch):
+    monkeypatch.delenv("D2LTORCH_QUICK", raising=False)
+    monkeypatch.setattr(execute, "CHAPTERS", tmp_path)
+    sources = ["import torch\nprint('noise')", "raise ValueError('hours of training')", "print(torch.ones(3).sum())"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["imports"]
+    cells[1].outputs = printed("trained").cells[0].outputs
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "lenet.ipynb")
+    call(execute, "lenet", "--cells", cells[2].id)
+    stored = nbformat.read(tmp_path / "lenet.ipynb", as_version=4).cells
+    assert [[output.text for output in cell.outputs] for cell in stored] == [[], ["trained"], ["tensor(3.)\n"]]
+    assert [cell.execution_count for cell in stored] == [1, 2, 3]
+    with pytest.raises(SystemExit, match="lenet has no code cell gone; it has"):
+        call(execute, "lenet", "--cells", "gone")
 
 
 def printed(text: str, stream: str = "stdout") -> nbformat.NotebookNode:
@@ -211,12 +229,13 @@ def printed(text: str, stream: str = "stdout") -> nbformat.NotebookNode:
     [
         (printed("careful", "stderr"), "Fashion-MNIST", "wrote to stderr: careful"),
         (printed("Quick mode: 512 images"), "Fashion-MNIST", "ran in quick mode"),
+        (printed("the 6,000 of its images that d2ltorch has stand in."), "Fashion-MNIST", "the package's images"),
         (printed("fine"), "Fashion-MNIST, first 9 of 60,000", "ran on 'Fashion-MNIST, first 9 of 60,000'"),
     ],
 )
 def test_what_is_not_clean_is_not_stored(notebook, source, words):
     with pytest.raises(SystemExit, match=words):
-        execute.refuse("x", notebook, {"data": {"source": source}})
+        execute.refuse("x", notebook, source)
 
 
 @pytest.mark.parametrize("line", ["depth helps: yes (5 of 5 seeds)", "depth helps: 5 of 5 seeds, yes"])
