@@ -66,17 +66,16 @@ format: $(STAMP)  ## mend what can be mended of rules and form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-unit: $(STAMP)  ## package, chapters and ledger, with a floor under what the tests reach
+test-unit: $(STAMP)  ## every test that needs no browser, with a floor under what the tests reach
 	$(BIN)/python -m pytest tests -m "not colab and not browser and not lab" -n 2 --cov --cov-fail-under=$(if $(D2LTORCH_DATA),94,80)
 
-# Every chapter in quick mode, two at a time with one thread each; outputs are compared with the
-# stored ones, except in cells tagged nbval-ignore-output.
-test-notebooks: $(STAMP)
+# Two at a time with one thread each; cells tagged nbval-ignore-output are run, and their outputs not compared.
+test-notebooks: $(STAMP)  ## every chapter in quick mode, its outputs against the stored ones
 	D2LTORCH_QUICK=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest \
 	    -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout 300 \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg $(wildcard $(CHAPTERS) book/*.ipynb)
 
-test-site: $(SITE_STAMP)
+test-site: $(SITE_STAMP)  ## the built site in Chromium
 	$(BIN)/python -m pytest tests/site -n 2 --dist worksteal -m browser
 
 test-colab: $(STAMP)  ## each chapter alone in what Colab ships, in quick mode
@@ -89,10 +88,12 @@ test-lab: $(STAMP) $(CLASS_STAMP)  ## LeNet in quick mode in a real JupyterLab, 
 
 chapters: $(STAMP)  ## execute every chapter in full and store its outputs (hours on a CPU)
 	$(BIN)/python -m book.results.execute $(ARGS)
+	$(BIN)/python -m book.results.quote
 	$(BIN)/python -m book.zh.make
 
 results: $(STAMP)  ## fill the ledger of full runs (book/results/runs.jsonl)
 	$(BIN)/python -m book.results.run $(ARGS)
+	$(BIN)/python -m book.results.quote
 
 bench: $(STAMP)  ## measure training speed, import time and build time, and the pages with Lighthouse
 	$(BIN)/python -m tests.benchmarks.run $(ARGS)

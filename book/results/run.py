@@ -1,7 +1,7 @@
 """Fill the ledger: train the chapters' networks in full and append one record a run.
 
     python -m book.results.run                                  everything that is missing, most valuable first
-    python -m book.results.run --only lenet --seeds 3           seeds 0, 1, 2 of both recipes of one network
+    python -m book.results.run --only vgg --seeds 3             seeds 0, 1, 2 of both recipes of one network
     python -m book.results.run --recipe classic --minutes 20
     python -m book.results.run --again --only lenet --seeds 1   recorded runs once more, to compare
 

@@ -1,0 +1,1 @@
+"""From a chapter to ImageNet on many GPUs: ``imagenet.py``, and the page ``book/scaling.md``."""

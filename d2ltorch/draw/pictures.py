@@ -1,4 +1,4 @@
-"""Pictures of networks and blocks, drawn from the shapes that an input really takes."""
+"""``draw_network``, a row of boxes, and ``draw_block``, a graph of them, in matplotlib."""
 
 from __future__ import annotations
 
