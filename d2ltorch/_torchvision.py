@@ -13,22 +13,20 @@ from types import ModuleType
 import torch
 
 _MISSING_OPERATOR = re.compile(r"operator torchvision::(\w+) does not exist")
-_libraries: list[torch.library.Library] = []  # a definition lives only as long as its Library object
+_libraries: dict[str, torch.library.Library] = {}  # by operator: a definition lives only as long as its Library object
 
 
 def _import_torchvision() -> ModuleType:
     """``import torchvision``, defining each operator whose absence alone stops it; any other failure is raised."""
-    defined: set[str] = set()
     while True:
         try:
             return importlib.import_module("torchvision")
         except RuntimeError as error:
             missing = _MISSING_OPERATOR.search(str(error))
-            if missing is None or missing[1] in defined:
+            if missing is None or missing[1] in _libraries:
                 raise
-        _libraries.append(torch.library.Library("torchvision", "FRAGMENT"))
-        _libraries[-1].define(f"{missing[1]}(...) -> ...")
-        defined.add(missing[1])
+        library = _libraries[missing[1]] = torch.library.Library("torchvision", "FRAGMENT")
+        library.define(f"{missing[1]}(...) -> ...")
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]  # half imported: the next import starts afresh
 
