@@ -73,17 +73,10 @@ class LayerSummary:
         for name, shape, params, mult_adds in lines:
             name = name if len(name) <= a else name[: a - 1] + "…"
             table.append(f"{name:<{a}}  {shape:<{b}}  {params:>{c}}  {mult_adds:>{d}}")
-        rule = _drawn("─") * (a + b + c + d + 6)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        dash = "─" if "─".encode(encoding, "ignore") else "-"  # Windows' code page 1252 draws no lines
+        rule = dash * (a + b + c + d + 6)
         return "\n".join([table[0], rule, *table[1:-1], rule, table[-1]])
-
-
-def _drawn(line: str) -> str:
-    """``line``, or a plain dash where standard output has no drawn ones, as under Windows' code page 1252."""
-    try:
-        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return "-"
-    return line
 
 
 def layer_summary(net: nn.Module, input_size: Sequence[int], *, depth: int = 1) -> LayerSummary:
