@@ -79,7 +79,7 @@ class Run:
             if torch.cuda.is_available() and state["cuda_rng"]:
                 torch.cuda.set_rng_state_all(state["cuda_rng"][: torch.cuda.device_count()])
         except Exception as error:
-            reason = error if isinstance(error, (_Unusable, PermissionError)) else f"damaged: {error}"
+            reason = error if isinstance(error, (CheckpointError, PermissionError)) else f"damaged: {error}"
             problem = f"checkpoint={str(self.path)!r} cannot be resumed from ({reason})"
             cure = "The file is untouched: move it away or choose another name to start anew"
             raise CheckpointError(f"{problem}. {cure}") from error
@@ -92,12 +92,12 @@ class Run:
     @staticmethod
     def _load(path: Path) -> dict[str, Any]:
         """The file's content; a changed bit is found by the checksum that each part of the archive has."""
-        require(zipfile.is_zipfile(path), _Unusable, "damaged, or not a checkpoint of d2ltorch.train")
+        require(zipfile.is_zipfile(path), CheckpointError, "damaged, or not a checkpoint of d2ltorch.train")
         with zipfile.ZipFile(path) as archive:
-            require(archive.testzip() is None, _Unusable, "damaged: a checksum does not fit")
+            require(archive.testzip() is None, CheckpointError, "damaged: a checksum does not fit")
         state = torch.load(path, map_location="cpu", weights_only=True)
         missing = [key for key in PARTS if key not in state]
-        require(not missing, _Unusable, f"not a whole checkpoint of d2ltorch.train: it has no {missing[:1]}")
+        require(not missing, CheckpointError, f"not a whole checkpoint of d2ltorch.train: it has no {missing[:1]}")
         return state
 
     def _compare(self, state: dict[str, Any], num_epochs: int) -> None:
@@ -105,17 +105,13 @@ class Run:
         own, found = (_describe(weights) for weights in (self.net.state_dict(), state["net"]))
         for key in sorted(own.keys() | found.keys()):
             problem = f"it holds another network: {key!r} is {found.get(key)} there and {own.get(key)} here"
-            require(own.get(key) == found.get(key), _Unusable, problem)
-        pairs = [(key, state["meta"].get(key), here) for key, here in self.history.meta.items()]
-        other = [(key, old, new) for key, old, new in pairs if old != new and key not in FOR_THE_RECORD]
-        changes = "; ".join(f"{key} was {old!r} and is {new!r}" for key, old, new in other)
-        require(not changes, _Unusable, f"it holds a run with other settings: {changes}")
+            require(own.get(key) == found.get(key), CheckpointError, problem)
+        old, new = state["meta"], self.history.meta
+        other = [key for key in new if new[key] != old.get(key) and key not in FOR_THE_RECORD]
+        changes = "; ".join(f"{key} was {old.get(key)!r} and is {new[key]!r}" for key in other)
+        require(not other, CheckpointError, f"it holds a run with other settings: {changes}")
         epochs = len(state["rows"])
-        require(epochs <= num_epochs, _Unusable, f"it holds {epochs} epochs already, and num_epochs={num_epochs}")
-
-
-class _Unusable(Exception):
-    """Why a checkpoint is refused, in words."""
+        require(epochs <= num_epochs, CheckpointError, f"it holds {epochs} epochs already, and num_epochs={num_epochs}")
 
 
 def _describe(weights: dict[str, Tensor]) -> dict[str, str]:
