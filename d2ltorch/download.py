@@ -105,33 +105,30 @@ def _fetch(name: str, raw: Path) -> None:
     global _failure
     if _failure and time.monotonic() - _failure[0] < ASK_AGAIN_SECONDS:
         raise Unreachable(_failure[1])
-    reasons = []
     try:
         raw.mkdir(parents=True, exist_ok=True)
         if name == next(iter(PUBLISHED)):
             print(f"Fetching Fashion-MNIST (31 MB) into {raw}", flush=True)
-        for mirror in MIRRORS:
-            try:
-                fetch(f"{mirror}{name}.gz", f"md5:{PUBLISHED[name][0]}", raw)
-                return
-            except Unreachable as reason:
-                reasons.append(str(reason))
+        fetch([f"{mirror}{name}.gz" for mirror in MIRRORS], f"md5:{PUBLISHED[name][0]}", raw)
+    except Unreachable as error:
+        _failure = time.monotonic(), str(error)
+        raise
     except OSError as error:
         problem = f"Fashion-MNIST cannot be stored in {raw} ({error.strerror or error}): it needs 31 MB there"
         raise DataError(f"{problem}. Make room, or set D2LTORCH_DATA, or root=, to another folder") from error
-    _failure = time.monotonic(), "; ".join(reasons)
-    raise Unreachable(_failure[1])
 
 
-def fetch(url: str, known_hash: str, folder: Path) -> Path:
-    """The file at ``url`` in ``folder``, by pooch; OSError where it cannot be stored, Unreachable for all else."""
+def fetch(urls: list[str], known_hash: str, folder: Path) -> Path:
+    """The first of ``urls`` to deliver, in ``folder``, by pooch; OSError if it cannot be stored, else Unreachable."""
+    from requests import RequestException
+
     pooch.get_logger().setLevel("WARNING")  # below, it writes to stderr
-    try:
-        download = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)
-        return Path(pooch.retrieve(url, known_hash, url.rsplit("/", 1)[1], folder, downloader=download))
-    except ValueError:  # pooch's word for it
-        raise Unreachable(f"{url} arrived with a wrong checksum") from None
-    except OSError as error:  # requests' errors are OSErrors, too
-        if not type(error).__module__.startswith("requests"):
-            raise
-        raise Unreachable(f"{url}: {type(error).__name__}") from None
+    download, reasons = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS), []
+    for url in urls:
+        try:
+            return Path(pooch.retrieve(url, known_hash, url.rsplit("/", 1)[1], folder, downloader=download))
+        except RequestException as error:
+            reasons.append(f"{url}: {type(error).__name__}")
+        except ValueError:  # pooch's word for it
+            reasons.append(f"{url} arrived with a wrong checksum")
+    raise Unreachable("; ".join(reasons))

@@ -138,6 +138,6 @@ def _weights_file(entry: dict[str, Any]) -> Path | None:
         return local
     place = "raw/main/book/results/weights" if entry["file"] else "releases/latest/download"  # too large for the former
     try:
-        return fetch(f"{REPOSITORY}/{place}/{local.name}", f"sha256:{entry['sha256']}", pooch.os_cache("d2ltorch"))
+        return fetch([f"{REPOSITORY}/{place}/{local.name}"], f"sha256:{entry['sha256']}", pooch.os_cache("d2ltorch"))
     except (OSError, Unreachable):
         return None
