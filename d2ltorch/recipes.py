@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
@@ -133,7 +132,7 @@ def _weights_file(entry: dict[str, Any]) -> Path | None:
     """The file with the published checksum; None where it is not in a checkout and cannot be fetched."""
     local = WEIGHTS / (entry["file"] or entry["asset"])
     if local.is_file():
-        is_whole = hashlib.sha256(local.read_bytes()).hexdigest() == entry["sha256"]
+        is_whole = pooch.file_hash(str(local)) == entry["sha256"]
         require(is_whole, ValueError, f"{local} is damaged: its checksum is not the published one; check it out again")
         return local
     place = "raw/main/book/results/weights" if entry["file"] else "releases/latest/download"  # too large for the former
