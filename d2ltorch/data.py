@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from .checks import require, whole_number
 from .device import is_quick, usable_device
-from .download import Splits, Unreachable, data_folder, read_files, read_sample
+from .download import Unreachable, data_folder, read_files, read_sample
 
 LABELS = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 # The sixteen test images that every chapter looks at, by class. Some are plain; others sit between two classes: a
@@ -60,28 +59,22 @@ def load_data_fashion_mnist(
     wanted = {"num_train": num_train, "num_test": num_test}
     counts = [None if number is None else whole_number(name, number, 1) for name, number in wanted.items()]
     folder, device = data_folder(root), usable_device(device)
-    splits = _find_splits(folder)
-    if is_quick():
+    quick = is_quick()
+    try:
+        splits = read_sample() if quick else read_files(folder)
+    except Unreachable as reason:
+        print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
+        splits = read_sample()
+    if quick:
         counts = [min(count or most, most) for count, most in zip(counts, QUICK)]
     iterators = []
     for (images, labels), count, total, shuffle in zip(splits, counts, NUM_IMAGES, (True, False)):
         images, labels = images[:count].to(device), labels[:count]
-        source = "Fashion-MNIST" + ", quick mode" * is_quick()
+        source = "Fashion-MNIST"
         if len(labels) < total:
-            source += f"{':' if is_quick() else ','} first {len(labels):,} of {total:,}"
+            source += f"{', quick mode:' if quick else ','} first {len(labels):,} of {total:,}"
         iterators.append(DataIter(images, labels, batch_size, resize=resize, shuffle=shuffle, source=source))
     return iterators[0], iterators[1]
-
-
-def _find_splits(folder: Path) -> Splits:
-    """All images that there are."""
-    if is_quick():
-        return read_sample()
-    try:
-        return read_files(folder)
-    except Unreachable as reason:
-        print(f"Fashion-MNIST cannot be fetched ({reason}): the 6,000 of its images that d2ltorch has stand in.")
-        return read_sample()
 
 
 class DataIter:
