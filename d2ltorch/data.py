@@ -144,23 +144,21 @@ class DataIter:
         numbers = [whole_number("indices", i, -len(self.labels)) for i in values]
         beyond = [i for i in numbers if i >= len(self.labels)]
         require(not beyond, ValueError, f"indices={beyond[:1]} are beyond the {len(self.labels):,} examples")
-        chosen = torch.tensor(numbers, dtype=torch.int64, device=self.device)
-        return self._as_network_input(self.images[chosen]), self.labels[chosen]
+        return self._take(torch.tensor(numbers, dtype=torch.int64, device=self.device))
 
     def _batches(self, order: Tensor | None) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(self.labels), self.batch_size):
             batch = slice(start, start + self.batch_size)
-            chosen = batch if order is None else order[batch]
-            yield self._as_network_input(self.images[chosen]), self.labels[chosen]
+            yield self._take(batch if order is None else order[batch])
 
-    def _as_network_input(self, images: Tensor) -> Tensor:
-        X = images.to(torch.float32).div_(255)  # (B, C, H, W)
+    def _take(self, chosen: slice | Tensor) -> tuple[Tensor, Tensor]:
+        X, y = self.images[chosen].to(torch.float32).div_(255), self.labels[chosen]  # (B, C, H, W), (B,)
         if self.resize is None:
-            return X
-        size, shrinks = (self.resize, self.resize), self.resize < max(X.shape[2:])
+            return X, y
+        size = (self.resize, self.resize)
         if len(X) == 0:  # which interpolate refuses
-            return X.new_empty(0, X.shape[1], *size)
-        return F.interpolate(X, size, mode="bilinear", antialias=shrinks)
+            return X.new_empty(0, X.shape[1], *size), y
+        return F.interpolate(X, size, mode="bilinear", antialias=self.resize < max(X.shape[2:])), y
 
 
 def _check(images: Any, labels: Any) -> None:
