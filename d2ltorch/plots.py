@@ -123,25 +123,24 @@ def show_images(
     fits = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and len(pixels) > 0
     shape = tuple(images.shape)
     require(fits, ValueError, f"images has the shape {shape}: give (N, H, W), (N, 1, H, W) or (N, 3, H, W)")
-    same = titles is None or len(titles) == len(pixels)
-    require(same, ValueError, f"titles has {len(titles or ())} entries for {len(pixels)} images: give one an image")
+    captions = [""] * len(pixels) if titles is None else [str(title) for title in titles]
+    same = len(captions) == len(pixels)
+    require(same, ValueError, f"titles has {len(captions)} entries for {len(pixels)} images: give one an image")
     num_cols = min(whole_number("num_cols", num_cols, 1), len(pixels))
     scale = real_number("scale", scale, 1.0)
     require(scale > 0, ValueError, f"scale={scale} draws nothing: give a positive number")
     num_rows = -(-len(pixels) // num_cols)
     width = min(0.87 * scale, 7 / num_cols)  # inches an image
-    points = min(12.0, 10 * width / 0.87)
-    if titles is not None:  # a letter is about 0.64 of the font size wide; neighbouring captions must not meet
-        longest = max(len(line) for title in titles for line in str(title).split("\n"))
-        points = max(6.0, min(points, 72 * width / (0.64 * max(1, longest))))
+    # A letter is about 0.64 of the font size wide; neighbouring captions must not meet.
+    longest = max(len(line) for caption in captions for line in caption.split("\n"))
+    points = max(6.0, min(12.0, 10 * width / 0.87, 72 * width / (0.64 * max(1, longest))))
     height = width * pixels.shape[2] / pixels.shape[3] + (points * 1.7 / 72 if titles is not None else 0)
     figure, grid = plt.subplots(num_rows, num_cols, figsize=(num_cols * width, num_rows * height), squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for axes in grid.flat:
         axes.axis("off")
-    for i, (image, axes) in enumerate(zip(pixels.permute(0, 2, 3, 1), grid.flat)):  # (H, W, C)
+    for image, caption, axes in zip(pixels.permute(0, 2, 3, 1), captions, grid.flat):  # (H, W, C)
         if image.min() < 0 or image.max() > 1:
             image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-12)
         axes.imshow(image.squeeze(-1).numpy(), cmap="gray", vmin=0, vmax=1)
-        if titles is not None:
-            axes.set_title(str(titles[i]), fontsize=points, pad=2)
+        axes.set_title(caption, fontsize=points, pad=2)
