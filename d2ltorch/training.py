@@ -7,6 +7,7 @@ arXiv:1710.03740), channels-last memory, sums that stay on the device, a schedul
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -115,9 +116,9 @@ def train(
             started = time.perf_counter()
             learnt = _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
-            tested = _evaluate(net, test_iter, device, precision) if test_iter else None
-            _check_finite(net, learnt, tested, epoch, lr)
-            row = (*_means(learnt), *_means(tested), seconds, train_iter.num_examples / seconds)
+            tested = _evaluate(net, test_iter, device, precision) if test_iter else (None, None)
+            _check_finite(net, learnt, tested[0], epoch, lr)
+            row = (*_means(learnt), *tested, seconds, train_iter.num_examples / seconds)
             run.history.add(**dict(zip(COLUMNS, row)))
             run.save()
             seconds_left = (time.perf_counter() - started) * (num_epochs - epoch - 1)
@@ -176,11 +177,11 @@ def evaluate(
     check_data("data_iter", data_iter)
     here = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(here if device is None else device)
-    return _means(_evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net)))
+    return _evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net))
 
 
 @torch.no_grad()
-def _evaluate(net, data_iter, device, precision) -> Tensor:
+def _evaluate(net, data_iter, device, precision) -> tuple[float, float]:
     tallies = []
     with left_as_found(net):
         for X, y in data_iter.in_order():
@@ -188,7 +189,7 @@ def _evaluate(net, data_iter, device, precision) -> Tensor:
             with autocast(device, precision):
                 logits = _forward(net, X, y, data_iter)
             tallies.append(_tally(F.cross_entropy(logits.float(), y), logits, y))
-    return torch.stack(tallies).cpu()
+    return _means(torch.stack(tallies).cpu())
 
 
 @torch.no_grad()
@@ -198,10 +199,8 @@ def _tally(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
     return torch.stack((loss * len(y), right, torch.full_like(right, len(y))))
 
 
-def _means(tallies: Tensor | None) -> tuple[Any, Any]:
-    """Loss and accuracy an example; None for a pass that was not made."""
-    if tallies is None:
-        return None, None
+def _means(tallies: Tensor) -> tuple[float, float]:
+    """Loss and accuracy an example."""
     loss, right, count = tallies.double().sum(0).tolist()
     return loss / count, right / count
 
@@ -275,12 +274,12 @@ def _check_last_batch(net: nn.Module, train_iter: DataIter, device: torch.device
             raise ValueError(f"{problem}, and {cure}") from error
 
 
-def _check_finite(net: nn.Module, learnt: Tensor, tested: Tensor | None, epoch: int, lr: float) -> None:
+def _check_finite(net: nn.Module, learnt: Tensor, test_loss: float | None, epoch: int, lr: float) -> None:
     """Refuse a diverged epoch before anything of it is saved."""
     broken = [f"in batch {i + 1} the loss" for i, finite in enumerate(learnt[:, 0].isfinite().tolist()) if not finite]
     broken += [name for name, value in net.named_parameters() if not value.isfinite().all()]
     broken += [name for name, value in net.named_buffers() if value.isnan().any()]
-    broken += ["the test loss"] if tested is not None and not tested.isfinite().all() else []
+    broken += ["the test loss"] if test_loss is not None and not math.isfinite(test_loss) else []
     if broken:
         cure = "a warm-up in schedule, another augment or initialisation, or precision='float32'"
         problem = f"{broken[0]} is not finite in epoch {epoch + 1}"
