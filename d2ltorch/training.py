@@ -116,7 +116,7 @@ def train(
             started = time.perf_counter()
             learnt = _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, precision)
             seconds = time.perf_counter() - started
-            tested = _evaluate(net, test_iter, device, precision) if test_iter else (None, None)
+            tested = evaluate(net, test_iter, device, precision=precision) if test_iter else (None, None)
             _check_finite(net, learnt, tested[0], epoch, lr)
             row = (*_means(learnt), *tested, seconds, train_iter.num_examples / seconds)
             run.history.add(**dict(zip(COLUMNS, row)))
@@ -157,6 +157,7 @@ def _learn(run, train_iter, smoothing, num_epochs, schedule, augment, device, pr
     return torch.stack(tallies).cpu()
 
 
+@torch.no_grad()
 def evaluate(
     net: nn.Module, data_iter: DataIter, device: torch.device | str | None = None, *, precision: str = "auto"
 ) -> tuple[float, float]:
@@ -177,13 +178,8 @@ def evaluate(
     check_data("data_iter", data_iter)
     here = next((parameter.device for parameter in net.parameters()), data_iter.device)
     device = usable_device(here if device is None else device)
-    return _evaluate(net.to(device), data_iter, device, choose_precision(precision, device, net))
-
-
-@torch.no_grad()
-def _evaluate(net, data_iter, device, precision) -> tuple[float, float]:
-    tallies = []
-    with left_as_found(net):
+    precision, tallies = choose_precision(precision, device, net), []
+    with left_as_found(net.to(device)):
         for X, y in data_iter.in_order():
             X, y = X.to(device), y.to(device)
             with autocast(device, precision):
