@@ -69,6 +69,5 @@ def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> N
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    finally:
+        part.unlink(missing_ok=True)  # what a failure left; after a success it has moved
