@@ -12,7 +12,6 @@ from types import ModuleType
 
 import torch
 
-_MISSING_OPERATOR = re.compile(r"operator torchvision::(\w+) does not exist")
 _libraries: dict[str, torch.library.Library] = {}  # by operator: a definition lives only as long as its Library object
 
 
@@ -22,7 +21,7 @@ def _import_torchvision() -> ModuleType:
         try:
             return importlib.import_module("torchvision")
         except RuntimeError as error:
-            missing = _MISSING_OPERATOR.search(str(error))
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
             if missing is None or missing[1] in _libraries:
                 raise
         library = _libraries[missing[1]] = torch.library.Library("torchvision", "FRAGMENT")
