@@ -123,10 +123,8 @@ def choose_precision(precision: str, device: torch.device, net: nn.Module) -> st
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
         return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
-    if device.type == "cpu" and cpu_multiplies_bfloat16():
-        widths = [module.out_channels for module in net.modules() if isinstance(module, nn.Conv2d)]
-        return "bfloat16" if max(widths, default=0) >= 32 else "float32"
-    return "float32"
+    is_wide = any(isinstance(module, nn.Conv2d) and module.out_channels >= 32 for module in net.modules())
+    return "bfloat16" if device.type == "cpu" and is_wide and cpu_multiplies_bfloat16() else "float32"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
