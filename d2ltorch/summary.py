@@ -220,24 +220,22 @@ def _misfit(size: tuple[int, ...], stack: list[Call], error: Exception) -> str:
     """Say which layer refused `size`, what reached it, and the smallest change that helps."""
     if not stack:
         return f"input_size is {size}, and the network failed on it: {error}"
-    call, module, shape = stack[-1], stack[-1].module, stack[-1].input_shape
-    channels, features = getattr(module, "in_channels", None), getattr(module, "in_features", None)
-    if channels and len(shape) == 4 and shape[1] != channels:
-        cure = f"{'make input_size[1]' if shape == size else 'give it input with'} {channels}"
-        advice = f"it takes {channels} channels and got {shape[1]}; {cure}, or build it with in_channels={shape[1]}"
-    elif features and shape and shape[-1] != features:
-        cure = f"set its in_features to {shape[-1]}, or change the height and width in input_size"
-        advice = f"it takes {features} features and got {shape[-1]}; {cure}"
-    elif isinstance(module, nn.BatchNorm2d) and len(shape) == 4 and shape[1] != module.num_features:
-        cure = f"set its num_features to {shape[1]}"
-        advice = f"it normalises {module.num_features} channels and got {shape[1]}; {cure}"
-    elif hasattr(module, "kernel_size") and len(shape) == 4:
-        cure = "give input_size a larger height and width"
-        advice = f"its window {module.kernel_size} does not fit; {cure}. It says: {error}"
-    else:
-        advice = f"it says: {error}"
-    layer = f"{type(module).__name__} ({call.name or 'the network'})"
-    return f"input_size is {size}, and it does not fit: {layer} received the shape {shape}; {advice}"
+    call = stack[-1]
+    match call.module, call.input_shape:
+        case object(in_channels=int(takes)), (_, got, _, _) if got != takes:
+            cure = f"{'make input_size[1]' if call.input_shape == size else 'give it input with'} {takes}"
+            advice = f"it takes {takes} channels and got {got}; {cure}, or build it with in_channels={got}"
+        case object(in_features=int(takes)), (*_, got) if got != takes:
+            cure = f"set its in_features to {got}, or change the height and width in input_size"
+            advice = f"it takes {takes} features and got {got}; {cure}"
+        case nn.BatchNorm2d(num_features=takes), (_, got, _, _) if got != takes:
+            advice = f"it normalises {takes} channels and got {got}; set its num_features to {got}"
+        case object(kernel_size=window), (_, _, _, _):
+            advice = f"its window {window} does not fit; give input_size a larger height and width. It says: {error}"
+        case _:
+            advice = f"it says: {error}"
+    layer = f"{type(call.module).__name__} ({call.name or 'the network'})"
+    return f"input_size is {size}, and it does not fit: {layer} received the shape {call.input_shape}; {advice}"
 
 
 def _child_name(caller: Call, module: nn.Module) -> str:
