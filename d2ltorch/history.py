@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 COLUMNS = ("train_loss", "train_acc", "test_loss", "test_acc", "seconds", "examples_per_second")
 
 
-@dataclass(repr=False)
+@dataclass
 class History:
     """What a run recorded: columns with one value an epoch, and ``meta``, which says where and how it ran.
 
@@ -54,13 +54,12 @@ class History:
         return f"{learnt}{tested} after {epochs}; {rate:,.0f} examples/s on {where}"
 
 
-def write_atomically(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then move it over ``path``.
 
     However the process ends, ``path`` holds either what it held before or all of the new content. The temporary file
     has one name, so that what a killed process left of it is written over the next time.
     """
-    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
