@@ -120,7 +120,7 @@ def _fetch(name: str, raw: Path) -> None:
 
 def fetch(urls: list[str], known_hash: str, folder: Path) -> Path:
     """The first of ``urls`` to deliver, in ``folder``, by pooch; OSError if it cannot be stored, else Unreachable."""
-    from requests import RequestException
+    from requests import RequestException  # pooch brings it, and imports it as late
 
     pooch.get_logger().setLevel("WARNING")  # below, it writes to stderr
     download, reasons = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS), []
