@@ -28,14 +28,10 @@ from d2ltorch.history import write_atomically  # before torchvision, whose impor
 
 # isort: split
 from torchvision.datasets import ImageFolder
+from torchvision.models import ResNet50_Weights
 from torchvision.transforms import v2
 
 FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # https://github.com/pytorch/pytorch/issues/135712
-TO_TENSOR = [
-    v2.PILToTensor(),
-    v2.ToDtype(torch.float32, scale=True),
-    v2.Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),  # of ImageNet's training images
-]
 
 
 def read_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -72,15 +68,14 @@ def build(args: argparse.Namespace, num_classes: int) -> nn.Module:
     if args.network not in networks:
         problem = f"--network {args.network}: chapter {args.chapter} has no such network"
         raise SystemExit(f"{problem}; it has {', '.join(networks)}")
-    builder = partial(networks[args.network], in_channels=3, num_classes=num_classes)
+    torch.manual_seed(args.seed)
+    net = networks[args.network](in_channels=3, num_classes=num_classes).eval()
     for argument, size in (("--train-size", args.train_size), ("--test-size", args.test_size)):
         try:
-            with torch.device("meta"):  # shapes without numbers: takes no time
-                builder().eval()(torch.empty(1, 3, size, size))
+            net(torch.zeros(1, 3, size, size))
         except RuntimeError as error:
             raise SystemExit(f"{argument} {size}: {args.network} takes images of another size ({error})") from None
-    torch.manual_seed(args.seed)
-    return builder()
+    return net
 
 
 class TrainImages(ImageFolder):
@@ -96,11 +91,13 @@ class TrainImages(ImageFolder):
 
 def open_images(args: argparse.Namespace) -> tuple[TrainImages, ImageFolder]:
     """Training images, augmented, and validation images, cut from the centre."""
-    augment = [v2.RandomResizedCrop(args.train_size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
-    centre = [v2.Resize(round(args.test_size * 232 / 224)), v2.CenterCrop(args.test_size)]
+    size, centre = args.train_size, ResNet50_Weights.IMAGENET1K_V2.transforms  # resizes, cuts, normalises
+    augment = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
+    augment += [centre(resize_size=size, crop_size=size), v2.RandomErasing(0.1)]
+    validate = centre(resize_size=round(args.test_size * 232 / 224), crop_size=args.test_size)
     try:
-        train = TrainImages(args.data / "train", v2.Compose([*augment, *TO_TENSOR, v2.RandomErasing(0.1)]))
-        test = ImageFolder(args.data / "val", v2.Compose([*centre, *TO_TENSOR]))
+        train = TrainImages(args.data / "train", v2.Compose(augment))
+        test = ImageFolder(args.data / "val", validate)
     except OSError as error:
         raise SystemExit(f"--data {args.data}: needs train/CLASS/ and val/CLASS/ with image files ({error})") from None
     if odd := set(train.classes) ^ set(test.classes):
@@ -140,13 +137,12 @@ def learning_rate(args: argparse.Namespace, epoch: int) -> float:
 def run_epoch(args, net: nn.Module, loader: DataLoader, device, optimizer=None) -> tuple[float, float]:
     """One pass, which trains if there is an optimizer: mean loss and accuracy over the images of all processes."""
     net.train(optimizer is not None)
-    smoothing = 0.0 if optimizer is None else 0.1
     loss_sum, num_right, num_images = totals = torch.zeros(3, dtype=torch.float64, device=device)
     for X, y in loader:
         X, y = (batch.to(device, non_blocking=True) for batch in (X, y))
         with torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bfloat16"):
             logits = net(X.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits, y, label_smoothing=smoothing)
+            loss = F.cross_entropy(logits, y, label_smoothing=0.1 if net.training else 0.0)
         if optimizer is not None:
             optimizer.zero_grad()
             loss.backward()  # DistributedDataParallel averages the gradients of all processes here
@@ -168,10 +164,10 @@ def resume(path: Path, settings: dict, net: nn.Module, optimizer: torch.optim.Op
     if len(set(epochs)) > 1:
         raise SystemExit(f"--checkpoint {path}: processes found epochs {epochs}; put it where every host can read it")
     if state["history"]:
-        pairs = [(name, state["settings"][name], value) for name, value in settings.items()]
-        other = "; ".join(f"{name} {there} there, {here} here" for name, there, here in pairs if there != here)
+        there = state["settings"]
+        other = [f"{name} {there[name]} there, {here} here" for name, here in settings.items() if there[name] != here]
         if other:
-            raise SystemExit(f"--checkpoint {path}: of another run ({other}); name another file")
+            raise SystemExit(f"--checkpoint {path}: of another run ({'; '.join(other)}); name another file")
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
     return state["history"]
@@ -182,12 +178,11 @@ def start_processes() -> torch.device:
     if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and os.environ.get(FRESH_STORE) != "1":
         raise SystemExit(f"--max-restarts: new workers would look for those that died; export {FRESH_STORE}=1 first")
     cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
-        torch.cuda.set_device(device)
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which "cuda" means from here on
     alone = {} if "RANK" in os.environ else {"store": dist.HashStore(), "rank": 0, "world_size": 1}
     dist.init_process_group("nccl" if cuda else "gloo", **alone)
-    return device
+    return torch.device("cuda" if cuda else "cpu")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -202,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
         settings = {name: value for name, value in vars(args).items() if name not in ("data", "checkpoint", "workers")}
         settings["classes"] = train.classes
         history = resume(args.checkpoint, settings, net, optimizer)
-        parallel = DistributedDataParallel(net, device_ids=[device.index] if device.type == "cuda" else None)
+        parallel = DistributedDataParallel(net)
         for epoch in range(len(history), args.epochs):
             torch.manual_seed(hash((args.seed, epoch, dist.get_rank())))  # all that is random follows from these three
             train.epoch = epoch
