@@ -11,6 +11,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Polygon
 from torch import nn
 from torch.nn import functional as F
 
+from book.notebooks import definitions
 from d2ltorch import draw_block, draw_network, torchvision
 from d2ltorch.draw.graph import fuse, trace
 from d2ltorch.draw.layout import lay_out
@@ -18,6 +19,7 @@ from tests.package.conftest import left_as_found
 
 Residual = torchvision.models.resnet.BasicBlock
 Inception = import_module("torchvision.models.googlenet").Inception
+DenseBlock, BatchNorm = definitions("densenet")["DenseBlock"], definitions("batch_norm")["BatchNorm"]
 
 
 def conv(in_channels: int, out_channels: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -28,35 +30,12 @@ def conv_relu(*sizes: int) -> nn.Sequential:
     return nn.Sequential(conv(*sizes), nn.ReLU())
 
 
-class DenseBlock(nn.Module):
-    def __init__(self, num_layers: int) -> None:
-        super().__init__()
-        widths = range(64, 64 + 32 * num_layers, 32)
-        self.layers = nn.ModuleList(nn.Sequential(nn.BatchNorm2d(n), nn.ReLU(), conv(n, 32)) for n in widths)
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        for layer in self.layers:
-            X = torch.cat((X, layer(X)), dim=1)
-        return X
-
-
 class DenseBlockOfLists(DenseBlock):
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         outputs = [X]
         for layer in self.layers:
             outputs.append(layer(torch.cat(outputs, 1)))
         return torch.cat(outputs, 1)
-
-
-class BatchNorm(nn.Module):
-    """From scratch, with a forward that torch.fx cannot trace."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(1, num_features, 1, 1))
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        return X * self.gamma if X.abs().max() >= 0 else X
 
 
 class Branching(nn.Sequential):
@@ -83,10 +62,10 @@ BLOCKS = {
     "Inception": (Inception(192, 64, 96, 128, 16, 32, 32), (1, 192, 28, 28)),
     "residual": (Residual(64, 64), (1, 64, 56, 56)),
     "residual with a 1×1 shortcut": (Residual(64, 128, 2, projection), (1, 64, 56, 56)),
-    "dense block": (DenseBlock(4), (1, 64, 24, 24)),
-    "dense block of lists": (DenseBlockOfLists(3), (1, 64, 24, 24)),
+    "dense block": (DenseBlock(4, 64, 32), (1, 64, 24, 24)),
+    "dense block of lists": (DenseBlockOfLists(3, 64, 32), (1, 64, 24, 24)),
     "VGG block": (nn.Sequential(*conv_relu(128, 256), *conv_relu(256, 256), nn.MaxPool2d(2)), (1, 128, 28, 28)),
-    "own batch norm": (nn.Sequential(nn.Conv2d(1, 6, 5), BatchNorm(6), nn.Sigmoid()), (1, 1, 28, 28)),
+    "own batch norm": (nn.Sequential(nn.Conv2d(1, 6, 5), BatchNorm(6, num_dims=4), nn.Sigmoid()), (1, 1, 28, 28)),
     "squeeze and excite": (SqueezeExcite(nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16), nn.Sigmoid()), (1, 16, 7, 7)),
     "scaled residual": (ScaledResidual(*conv_relu(4, 4), conv(4, 4, 1)), (1, 4, 7, 7)),
     "shared layer": (nn.Sequential(shared, nn.ReLU(), shared), (1, 8, 14, 14)),
