@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 import d2ltorch as d2lt
 from book import networks
+from book.notebooks import builders
 from book.results.execute import VERDICT
 from d2ltorch import torchvision
 
@@ -112,10 +113,9 @@ def test_constants_are_those_of_the_paper_or_of_the_text(row):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_takes_other_channels_and_classes(name):
-    row, chapter = networks.find(name), definitions(name)
-    arguments = [chapter[argument] for argument in row.arguments]
+    row = networks.find(name)
     with torch.device("meta"):
-        net = chapter[row.builder](*arguments, in_channels=3, num_classes=7).eval()
+        net = builders(name)[row.builder](in_channels=3, num_classes=7).eval()
     assert net(torch.empty(2, 3, row.size, row.size, device="meta")).shape == (2, 7)
 
 
