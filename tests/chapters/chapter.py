@@ -30,11 +30,6 @@ def parameters(name: str) -> int:
         return num_params(build(name))
 
 
-def state_of(net: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of the network's parameters and buffers, to compare with later."""
-    return {name: value.clone() for name, value in net.state_dict().items()}
-
-
 def copy_repository(folder: Path) -> Path:
     """Put what a clone of this working tree would hold into ``folder``."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
