@@ -268,6 +268,9 @@ UNMEANT = [
     (lambda _: d2lt.probe_images(numbered_iter(300, 8, shuffle=True)), ValueError, "pass test_iter"),
     (lambda _: d2lt.probe_images(numbered_iter(98, 8)), ValueError, "num_test=99"),
     (lambda _: d2lt.try_gpu(-1), ValueError, "i=-1"),
+    (lambda _: d2lt.evaluate(torch.nn.Linear(2, 2), [1]), TypeError, "data_iter is a list"),
+    (lambda _: d2lt.modern_recipe(weight_decay=-0.1), ValueError, "weight_decay=-0.1"),
+    (lambda _: d2lt.modern_recipe(augment="no"), TypeError, "augment='no'"),
 ]
 
 
