@@ -238,20 +238,14 @@ def test_what_is_not_clean_is_not_stored(notebook, source, words):
         execute.refuse("x", notebook, source)
 
 
-@pytest.mark.parametrize("line", ["depth helps: yes (5 of 5 seeds)", "depth helps: 5 of 5 seeds, yes"])
-def test_a_verdict_that_turns_is_not_stored(line):
-    before = execute.verdicts(printed(f"before\n{line}\n"))
-    assert before == {"depth helps": ["yes"]}
-    assert not execute.turned(before, execute.verdicts(printed("depth helps: yes (4 of 5 seeds)")))
-    after = execute.verdicts(printed("depth helps: undecided (3 of 5 seeds)"))
-    assert execute.turned(before, after) == "depth helps: yes, now undecided"
-
-
-def test_a_claim_made_twice_has_two_verdicts():
-    before, after = (
-        execute.verdicts(
-            printed(f"after 10 epochs\nless loss: 1 of 5 seeds, {early}\nafter 60\nless loss: 5 of 5 seeds, yes")
-        )
-        for early in ("undecided", "no")
-    )
-    assert execute.turned(before, after) == "less loss: undecided, yes, now no, yes"
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("depth helps: yes (5 of 5 seeds)", "depth helps: yes (4 of 5 seeds)", ""),
+        ("depth helps: 5 of 5 seeds, yes", "depth helps: undecided (3 of 5 seeds)", "depth helps: yes, now undecided"),
+        ("less: 1 of 5 seeds, undecided\nless: 5 of 5 seeds, yes", "less: 0 of 5 seeds, no\nless: 5 of 5 seeds, yes",
+         "less: undecided, yes, now no, yes"),
+    ],
+)  # fmt: skip
+def test_a_verdict_that_turns_is_not_stored(before, after, said):
+    assert execute.turned(*(execute.verdicts(printed(f"before\n{text}\n")) for text in (before, after))) == said
