@@ -178,11 +178,12 @@ def start_processes() -> torch.device:
     if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and os.environ.get(FRESH_STORE) != "1":
         raise SystemExit(f"--max-restarts: new workers would look for those that died; export {FRESH_STORE}=1 first")
     cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))  # which "cuda" means from here on
+        torch.cuda.set_device(device)
     alone = {} if "RANK" in os.environ else {"store": dist.HashStore(), "rank": 0, "world_size": 1}
     dist.init_process_group("nccl" if cuda else "gloo", **alone)
-    return torch.device("cuda" if cuda else "cpu")
+    return device
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -197,7 +198,7 @@ def main(argv: list[str] | None = None) -> None:
         settings = {name: value for name, value in vars(args).items() if name not in ("data", "checkpoint", "workers")}
         settings["classes"] = train.classes
         history = resume(args.checkpoint, settings, net, optimizer)
-        parallel = DistributedDataParallel(net)
+        parallel = DistributedDataParallel(net, device_ids=[device.index] if device.type == "cuda" else None)
         for epoch in range(len(history), args.epochs):
             torch.manual_seed(hash((args.seed, epoch, dist.get_rank())))  # all that is random follows from these three
             train.epoch = epoch
