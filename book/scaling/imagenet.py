@@ -91,10 +91,10 @@ class TrainImages(ImageFolder):
 
 def open_images(args: argparse.Namespace) -> tuple[TrainImages, ImageFolder]:
     """Training images, augmented, and validation images, cut from the centre."""
-    size, centre = args.train_size, ResNet50_Weights.IMAGENET1K_V2.transforms  # resizes, cuts, normalises
+    size, prepare = args.train_size, ResNet50_Weights.IMAGENET1K_V2.transforms  # resizes, cuts the centre, normalises
     augment = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.TrivialAugmentWide()]
-    augment += [centre(resize_size=size, crop_size=size), v2.RandomErasing(0.1)]
-    validate = centre(resize_size=round(args.test_size * 232 / 224), crop_size=args.test_size)
+    augment += [prepare(resize_size=size, crop_size=size), v2.RandomErasing(0.1)]
+    validate = prepare(resize_size=round(args.test_size * 232 / 224), crop_size=args.test_size)
     try:
         train = TrainImages(args.data / "train", v2.Compose(augment))
         test = ImageFolder(args.data / "val", validate)
