@@ -38,6 +38,7 @@ $(STAMP): requirements.txt
 
 # The decks come last: they are no pages of the book, and its style sheet does not look at them.
 define BUILD_SITE
+@rm -f $(SITE_STAMP)
 $(BIN)/python -m book.results.page
 $(BIN)/python -m book.zh.make
 rm -rf _build/html/slides

@@ -51,7 +51,7 @@ class Run:
         try:
             write_atomically(self.path, lambda file: torch.save(state, file))
         except (OSError, RuntimeError) as error:  # torch.save makes a RuntimeError of a full disk, and of an interrupt
-            if isinstance(error.__context__, KeyboardInterrupt):
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
             problem = f"checkpoint={str(self.path)!r} cannot be written after epoch {len(self.history)} ({error})"
             cure = "Make room, or name a file elsewhere: the network keeps its weights, this error's history the epochs"

@@ -222,10 +222,10 @@ def _misfit(size: tuple[int, ...], stack: list[Call], error: Exception) -> str:
         return f"input_size is {size}, and the network failed on it: {error}"
     call = stack[-1]
     match call.module, call.input_shape:
-        case object(in_channels=int(takes)), (_, got, _, _) if got != takes:
+        case object(in_channels=takes), (_, got, _, _) if takes and got != takes:
             cure = f"{'make input_size[1]' if call.input_shape == size else 'give it input with'} {takes}"
             advice = f"it takes {takes} channels and got {got}; {cure}, or build it with in_channels={got}"
-        case object(in_features=int(takes)), (*_, got) if got != takes:
+        case object(in_features=takes), (*_, got) if takes and got != takes:
             cure = f"set its in_features to {got}, or change the height and width in input_size"
             advice = f"it takes {takes} features and got {got}; {cure}"
         case nn.BatchNorm2d(num_features=takes), (_, got, _, _) if got != takes:

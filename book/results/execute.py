@@ -1,8 +1,9 @@
 """Execute chapters in full and store their outputs: ``make chapters`` or ``python -m book.results.execute lenet vgg``.
 
 A chapter is stored only if every cell ran, on the published images, out of quick mode, without a word on stderr, and
-with the verdicts that its text was written for. Its headline training is the classic run of seed 0: it goes on from that run's checkpoint in ``.runs``
-where there is one, leaves it there, so that executing a chapter again repeats no training, and joins the ledger.
+with the verdicts that its text was written for. Its headline training is the classic run of seed 0: it goes on from that
+run's checkpoint in ``.runs`` where there is one, leaves it there, so that executing a chapter again repeats no training,
+and joins the ledger.
 
     python -m book.results.execute nin --cells 3f2a91c0    a new exercise: this cell alone, after imports and definitions
 """

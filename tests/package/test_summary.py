@@ -146,6 +146,7 @@ def test_the_table_keeps_to_76_columns() -> None:
     ("changes", "error", "words"),
     [
         ({"input_size": (1, 3, 8, 8)}, ValueError, "it takes 1 channels and got 3; make input_size[1] 1"),
+        ({"net": nn.Conv2d(np.int64(3), 8, 3)}, ValueError, "it takes 3 channels and got 1; make input_size[1] 3"),
         ({"input_size": (1, 1, 12, 12)}, ValueError, "Linear (4) received the shape (1, 128); it takes 32 features"),
         ({"input_size": (1, 1, 4, 4)}, ValueError, "its window (3, 3) does not fit; give input_size a larger height"),
         (

@@ -108,6 +108,11 @@ def test_evaluate_weighs_every_example_the_same_and_leaves_everything_as_it_foun
     with left_as_found(net):
         loss, accuracy = d2lt.evaluate(net, test_iter)
         d2lt.evaluate(net, train_iter)
+    tracked: list[bool] = []
+    hook = net.register_forward_hook(lambda _, __, logits: tracked.append(logits.requires_grad))
+    d2lt.evaluate(net, test_iter)
+    assert tracked == [False, False]  # two batches, without gradients
+    hook.remove()
     X, y = test_iter.examples(torch.arange(53))
     logits = net.eval()(X)
     assert loss == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-5)
@@ -376,6 +381,16 @@ def test_a_diverged_run_is_an_error_and_is_never_saved(tmp_path):
     with pytest.raises(FloatingPointError, match=r"4\.weight is not finite in epoch 1.*lr=.*schedule.*augment"):
         fit(2, net=net, iters=FEW, checkpoint=tmp_path / "run.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+class NaNInEvaluation(nn.Linear):
+    def forward(self, X):
+        return super().forward(X.flatten(1)) if self.training else torch.full((len(X), 10), float("nan"))
+
+
+def test_an_evaluation_that_is_not_finite_is_an_error():
+    with pytest.raises(FloatingPointError, match="the test loss is not finite in epoch 1"):
+        fit(net=NaNInEvaluation(784, 10), iters=FEW)
 
 
 def test_a_last_batch_of_one_under_batch_norm_is_found_before_the_first_epoch():
