@@ -49,8 +49,7 @@ def execute(name: str, *, accept: bool = False) -> dict:
                 if is_headline[i]:
                     _in_kernel(client, f"_headline.record({str(record_path)!r}, history, net, train_iter, test_iter)")
         record = json.loads(record_path.read_text(encoding="utf-8"))
-    refuse(name, notebook, record["data"]["source"])
-    store(notebook, path, before, accept=accept)
+    store(notebook, path, before, record["data"]["source"], accept=accept)
     return record
 
 
@@ -70,7 +69,6 @@ def execute_cells(name: str, ids: list[str], *, accept: bool = False) -> None:
                     client.execute_cell(cell, i)
                 if cell.id not in ids:
                     notebook.cells[i] = stored.cells[i]
-    refuse(name, notebook)
     store(notebook, path, before, accept=accept)
 
 
@@ -80,9 +78,10 @@ def _client(notebook: nbformat.NotebookNode, folder: str) -> NotebookClient:
     return NotebookClient(notebook, timeout=None, kernel_name="python3", coalesce_streams=True, resources=resources)
 
 
-def store(notebook: nbformat.NotebookNode, path: Path, before: dict[str, list[str]], *, accept: bool) -> None:
-    """Write an executed chapter, unless a verdict is another one than ``before``."""
+def store(notebook, path: Path, before: dict[str, list[str]], source: str = "Fashion-MNIST", *, accept: bool) -> None:
+    """Write an executed chapter, unless it is not clean or a verdict is another one than ``before``."""
     clean(notebook)
+    refuse(path.stem, notebook, source)
     if not accept and (others := turned(before, verdicts(notebook))):
         RUNS.mkdir(exist_ok=True)
         nbformat.write(notebook, RUNS / path.name)
@@ -145,7 +144,7 @@ def turned(before: dict[str, list[str]], after: dict[str, list[str]]) -> str:
     return "; ".join(f"{claim}: {', '.join(before[claim])}, now {', '.join(after[claim])}" for claim in others)
 
 
-def refuse(name: str, notebook: nbformat.NotebookNode, source: str = "Fashion-MNIST") -> None:
+def refuse(name: str, notebook: nbformat.NotebookNode, source: str) -> None:
     """Stop before anything is stored that is not a clean, full run on the published images."""
     if source != "Fashion-MNIST":
         raise SystemExit(f"{name}: ran on {source!r}; set D2LTORCH_DATA. Nothing was stored.")

@@ -5,9 +5,11 @@ import hashlib
 import io
 import itertools
 import json
+import multiprocessing
 import os
 import re
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -206,11 +208,31 @@ def test_a_run_resumed_on_another_machine_names_both(tmp_path, monkeypatch):
     assert history.meta["device_name"] == "CPU (A), then CPU (B)"  # C only read what was finished
 
 
-def test_a_resumed_run_ends_bit_for_bit_where_an_unbroken_one_does(tmp_path):
-    """That a process killed in the middle of a write leaves the last file whole is tested in tests/scaling."""
+def write_for_ever(path, begun):
+    """A run that stays in the middle of writing its third checkpoint."""
+
+    def save_and_wait(state, file, save=torch.save):
+        save(state, file)
+        if len(state["rows"]) == 3:
+            file.flush()
+            begun.set()
+            time.sleep(600)
+
+    torch.save = save_and_wait
+    run_to(path, 5)
+
+
+def test_a_run_killed_in_a_write_and_resumed_ends_bit_for_bit_where_an_unbroken_one_does(tmp_path):
+    path, new_process = tmp_path / "run.pt", multiprocessing.get_context("spawn")
+    begun = new_process.Event()
+    process = new_process.Process(target=write_for_ever, args=(path, begun), daemon=True)
+    process.start()
+    assert begun.wait(240)
+    process.kill()
+    process.join()
+    assert len(torch.load(path, weights_only=True)["rows"]) == 2
     whole, history = run_to(None, 5)
-    run_to(tmp_path / "run.pt", 2)
-    resumed, again = run_to(tmp_path / "run.pt", 5)
+    resumed, again = run_to(path, 5)
     assert torch.equal(weights(resumed), weights(whole))
     assert (again.train_loss, again.test_acc) == (history.train_loss, history.test_acc)
 
